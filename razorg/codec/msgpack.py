@@ -1,0 +1,78 @@
+"""The codec of the package msgpack: the default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import msgspec
+
+from razorg.codec.base import Codec, Decoder
+from razorg.codec.path import ENCODE_FAILURES, encode_error
+from razorg.codec.typed import BUILTIN_TYPES, converter, is_untyped
+from razorg.errors import DecodeError
+from razorg.wire.heads import Buffer
+
+#: A packer keeps its buffer; one that had to grow beyond this is replaced.
+_KEEP_BYTES = 1024 * 1024
+
+_DECODE_FAILURES = (
+    ValueError,  # what msgpack raises for bytes that are no msgpack, and for text that is no UTF-8
+    TypeError,  # a map key that cannot be hashed
+    OverflowError,
+    RecursionError,
+    msgpack.exceptions.UnpackException,
+)
+
+
+def _refuse_ext(code: int, data: bytes) -> Any:
+    raise ValueError(f"ext type {code} ({len(data)} bytes) is no part of the protocol")
+
+
+def _unpack(data: Buffer) -> Any:
+    try:
+        return msgpack.unpackb(data, strict_map_key=False, ext_hook=_refuse_ext)
+    except msgpack.ExtraData as error:
+        raise DecodeError(f"{len(error.extra)} bytes after the value") from None
+    except _DECODE_FAILURES as error:
+        raise DecodeError(f"not msgpack: {str(error) or type(error).__name__}") from None
+
+
+class MsgpackCodec(Codec):
+    """msgpack by the package of that name."""
+
+    name = "msgpack"
+
+    def __init__(self) -> None:
+        self._packer = msgpack.Packer()
+
+    def encode(self, value: Any) -> bytes:
+        try:
+            data: bytes = self._packer.pack(value)
+        except ENCODE_FAILURES:
+            data = self._encode_objects(value)
+        if len(data) > _KEEP_BYTES:
+            self._packer = msgpack.Packer()
+        return data
+
+    def _encode_objects(self, value: Any) -> bytes:
+        """For values that hold dataclasses, Structs, enums, dates …, or cannot be encoded."""
+        try:
+            return _pack_objects(value)
+        except ENCODE_FAILURES as error:
+            raise encode_error(_pack_objects, value, error) from None
+
+    def decode(self, data: Buffer, type: Any = Any) -> Any:
+        return self.decoder(type)(data)
+
+    def decoder(self, type: Any) -> Decoder:
+        if is_untyped(type):
+            return _unpack
+        convert = converter(type)
+        return lambda data: convert(_unpack(data))
+
+
+def _pack_objects(value: Any) -> bytes:
+    plain = msgspec.to_builtins(value, builtin_types=BUILTIN_TYPES)
+    data: bytes = msgpack.packb(plain)
+    return data

@@ -1,0 +1,57 @@
+"""The codec of the package msgspec: one pass from bytes to annotated types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from razorg.codec.base import Codec, Decoder
+from razorg.codec.path import ENCODE_FAILURES, encode_error
+from razorg.codec.typed import BUILTIN_TYPES, convert, is_untyped
+from razorg.errors import DecodeError
+from razorg.wire.heads import Buffer
+
+_DECODE_FAILURES = (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError)
+
+
+def _refuse_ext(code: int, data: memoryview) -> Any:
+    raise ValueError(f"ext type {code} ({len(data)} bytes) is no part of the protocol")
+
+
+class MsgspecCodec(Codec):
+    """msgpack by the package msgspec; the same bytes on the wire."""
+
+    name = "msgspec"
+
+    def __init__(self) -> None:
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._unpack = msgspec.msgpack.Decoder(ext_hook=_refuse_ext).decode
+
+    def encode(self, value: Any) -> bytes:
+        try:
+            return self._encode(value)
+        except ENCODE_FAILURES as error:
+            raise encode_error(self._encode, value, error) from None
+
+    def decode(self, data: Buffer, type: Any = Any) -> Any:
+        return self.decoder(type)(data)
+
+    def decoder(self, type: Any) -> Decoder:
+        if is_untyped(type):
+            return self._decode_any
+        fast = msgspec.msgpack.Decoder(type, ext_hook=_refuse_ext).decode
+
+        def decode(data: Buffer) -> Any:
+            try:
+                return fast(data)
+            except _DECODE_FAILURES:
+                return convert(self._decode_any(data), type)
+
+        return decode
+
+    def _decode_any(self, data: Buffer) -> Any:
+        try:
+            return self._unpack(data)
+        except _DECODE_FAILURES as error:
+            raise DecodeError(f"not msgpack: {str(error) or error.__class__.__name__}") from None

@@ -1,0 +1,181 @@
+"""Plain decoded values into annotated types.
+
+msgspec does the work.  Where it is stricter than the reference (a struct sent as an array, an
+Option left out, bin for str and str for bin), the value is brought into the shape that msgspec
+wants and tried again, so that leniency costs nothing on the way that is taken nearly always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from razorg.errors import DecodeError
+
+#: Types that msgspec passes through; without bytes in it, a str would be base64-decoded.
+BUILTIN_TYPES = (bytes, bytearray, memoryview)
+
+#: Values of these types are checked by their class alone.
+_SCALARS = frozenset({int, str, float, bool, bytes, type(None)})
+
+_FIELD_TYPES = (
+    inspect.StructType,
+    inspect.DataclassType,
+    inspect.TypedDictType,
+    inspect.NamedTupleType,
+)
+_LIST_TYPES = (
+    inspect.ListType,
+    inspect.SetType,
+    inspect.FrozenSetType,
+    inspect.VarTupleType,
+    inspect.CollectionType,
+)
+_TEXT_TYPES = (
+    inspect.StrType,
+    inspect.EnumType,
+    inspect.LiteralType,
+    inspect.DateTimeType,
+    inspect.DateType,
+    inspect.TimeType,
+    inspect.TimeDeltaType,
+    inspect.UUIDType,
+    inspect.DecimalType,
+)
+_BYTES_TYPES = (inspect.BytesType, inspect.ByteArrayType, inspect.MemoryViewType)
+_MAP_TYPES = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType, inspect.DictType)
+
+
+def is_untyped(type: Any) -> bool:
+    """Whether any value fits the type."""
+    return type is Any or type is object
+
+
+def check_type(type: Any) -> None:
+    """TypeError, with the reason, for an annotation that values cannot be converted to."""
+    if not is_untyped(type):
+        info = inspect.type_info(type)
+        if isinstance(info, inspect.CustomType):
+            raise TypeError(f"{type!r} is no type that travels; use a dataclass or builtins")
+
+
+def converter(type: Any) -> Callable[[Any], Any]:
+    """A function that turns a plain value into ``type``, or raises DecodeError."""
+    if is_untyped(type):
+        return lambda value: value
+    if type is None:
+        type = _NONE
+    if type in _SCALARS:
+        scalar = type
+
+        def convert_scalar(value: Any) -> Any:
+            return value if value.__class__ is scalar else convert(value, scalar)
+
+        return convert_scalar
+    return lambda value: convert(value, type)
+
+
+_NONE = None.__class__
+
+
+def convert(value: Any, type: Any) -> Any:
+    """``value`` as ``type``; DecodeError with the path (``$.a[0]``) of what does not fit."""
+    try:
+        return msgspec.convert(value, type, builtin_types=BUILTIN_TYPES)
+    except msgspec.ValidationError:
+        pass  # the shape may only differ as the reference allows
+    except RecursionError:
+        raise DecodeError("nested too deeply") from None
+    try:
+        reshaped = _reshape(value, inspect.type_info(type))
+        return msgspec.convert(reshaped, type, builtin_types=BUILTIN_TYPES)
+    except msgspec.ValidationError as error:
+        raise DecodeError(str(error)) from None
+    except RecursionError:
+        raise DecodeError("nested too deeply") from None
+
+
+def _reshape(value: Any, info: inspect.Type) -> Any:
+    """``value`` in the shape that msgspec takes for the type, where Rust would take it as it is."""
+    if isinstance(value, (bytes, bytearray)):
+        return _as_text(value) if _has_member(info, _TEXT_TYPES) else value
+    if isinstance(value, str):
+        return value.encode() if _has_member(info, _BYTES_TYPES) else value
+    if isinstance(info, inspect.UnionType):
+        return _reshape_union(value, info)
+    if isinstance(info, _FIELD_TYPES):
+        return _reshape_fields(value, info)
+    if isinstance(info, inspect.DictType) and isinstance(value, dict):
+        return {
+            _reshape(key, info.key_type): _reshape(part, info.value_type)
+            for key, part in value.items()
+        }
+    if isinstance(info, _LIST_TYPES) and isinstance(value, list):
+        return [_reshape(part, info.item_type) for part in value]
+    if isinstance(info, inspect.TupleType) and isinstance(value, list):
+        if len(value) == len(info.item_types):
+            return [_reshape(part, item) for part, item in zip(value, info.item_types)]
+    return value
+
+
+def _reshape_fields(value: Any, info: Any) -> Any:
+    fields = info.fields
+    if isinstance(info, inspect.NamedTupleType):
+        if isinstance(value, dict):
+            names = [field.encode_name for field in fields]
+            value = [value[name] for name in names if name in value]
+        if not isinstance(value, list):
+            return value
+        return [_reshape(part, field.type) for part, field in zip(value, fields)] + value[
+            len(fields) :
+        ]
+    if isinstance(info, inspect.StructType) and info.array_like:
+        if isinstance(value, list):
+            return [_reshape(part, field.type) for part, field in zip(value, fields)]
+        return value
+    if isinstance(value, list):
+        if len(value) > len(fields):
+            return value
+        value = {field.encode_name: part for field, part in zip(fields, value)}
+    if not isinstance(value, dict):
+        return value
+    shaped = {
+        _as_text(name) if isinstance(name, bytes) else name: part for name, part in value.items()
+    }
+    for field in fields:
+        if field.encode_name in shaped:
+            shaped[field.encode_name] = _reshape(shaped[field.encode_name], field.type)
+        elif field.required and _has_member(field.type, (inspect.NoneType,)):
+            shaped[field.encode_name] = None
+    return shaped
+
+
+def _reshape_union(value: Any, info: inspect.UnionType) -> Any:
+    """A union has at most one member of each shape, so the shape of the value picks it."""
+    if isinstance(value, dict):
+        shapes: tuple[type, ...] = _MAP_TYPES
+    elif isinstance(value, list):
+        shapes = (*_LIST_TYPES, inspect.TupleType, inspect.NamedTupleType)
+    else:
+        return value
+    members = [member for member in info.types if isinstance(member, shapes)]
+    if not members and isinstance(value, list):
+        members = [member for member in info.types if isinstance(member, _FIELD_TYPES)]
+    return _reshape(value, members[0]) if len(members) == 1 else value
+
+
+def _has_member(info: inspect.Type, kinds: tuple[type, ...]) -> bool:
+    """Whether the type, or a member of the union that it is, is of one of the kinds."""
+    if isinstance(info, inspect.UnionType):
+        return any(_has_member(member, kinds) for member in info.types)
+    return isinstance(info, kinds)
+
+
+def _as_text(value: bytes | bytearray) -> Any:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value

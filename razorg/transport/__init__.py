@@ -1,0 +1,1 @@
+"""Connections and listeners for the schemes of an address: the plug between frames and bytes."""

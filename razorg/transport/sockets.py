@@ -1,0 +1,154 @@
+"""Connections over any stream socket of the system: what tcp and unix share."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from gevent import get_hub
+
+from razorg.transport.address import Address
+from razorg.wire.heads import Buffer
+
+_READ, _WRITE = 1, 2  # the event bits of gevent's loop.io
+#: sendmsg takes at most IOV_MAX pieces; 1024 on Linux and the BSDs.
+_PIECES_MAX = 512
+
+
+class _Stopped(OSError):
+    """Thrown into a greenlet that waits to read, by ``stop_waiting_to_read``."""
+
+
+class SocketConnection:
+    """A connected, non-blocking socket and the two watchers of this thread's hub for it."""
+
+    def __init__(self, sock: socket.socket, peer: str) -> None:
+        sock.setblocking(False)
+        self.peer = peer
+        self._sock = sock
+        self._hub = get_hub()
+        descriptor = sock.fileno()
+        self._readable = self._hub.loop.io(descriptor, _READ)
+        self._writable = self._hub.loop.io(descriptor, _WRITE)
+        self._is_closed = False
+        self._recv = sock.recv
+        self._recv_into = sock.recv_into
+        self._send = sock.send
+
+    def read(self, max_bytes: int) -> bytes | None:
+        try:
+            return self._recv(max_bytes)
+        except BlockingIOError:
+            return None
+
+    def read_into(self, buffer: memoryview) -> int | None:
+        try:
+            return self._recv_into(buffer)
+        except BlockingIOError:
+            return None
+
+    def write(self, data: Buffer) -> int:
+        try:
+            return self._send(data)
+        except BlockingIOError:
+            return 0
+
+    def write_pieces(self, pieces: Sequence[Buffer]) -> int:
+        try:
+            return self._sock.sendmsg(pieces[:_PIECES_MAX])
+        except BlockingIOError:
+            return 0
+
+    def wait_readable(self) -> None:
+        self._check_open()
+        try:
+            self._hub.wait(self._readable)
+        except _Stopped:
+            pass
+
+    def wait_writable(self) -> None:
+        self._check_open()
+        self._hub.wait(self._writable)
+
+    def stop_waiting_to_read(self) -> None:
+        if not self._is_closed:
+            self._hub.cancel_wait(self._readable, _Stopped())
+
+    def end_of_stream(self) -> bool:
+        if self._is_closed:
+            return True
+        try:
+            return self._recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def shutdown_write(self) -> None:
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:
+                raise
+
+    def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if sys.is_finalizing():
+            self._sock.close()
+            return
+        # The descriptor must live until no watcher looks at it any more.
+        self._hub.cancel_waits_close_and_then(
+            (self._readable, self._writable), _closed_here(), self._sock.close
+        )
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise _closed_here()
+
+
+class SocketListener:
+    """A listening, non-blocking socket."""
+
+    def __init__(self, sock: socket.socket, address: Address) -> None:
+        sock.setblocking(False)
+        self.address = address
+        self._sock = sock
+        self._hub = get_hub()
+        self._readable = self._hub.loop.io(sock.fileno(), _READ)
+        self._is_closed = False
+
+    def accept(self) -> SocketConnection:
+        while not self._is_closed:
+            try:
+                sock, name = self._sock.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                self._hub.wait(self._readable)
+                continue
+            return self._connection(sock, name)
+        raise _closed_here()
+
+    def _connection(self, sock: socket.socket, name: Any) -> SocketConnection:
+        try:
+            return SocketConnection(sock, str(self.address))
+        except BaseException:
+            sock.close()
+            raise
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._hub.cancel_waits_close_and_then(
+                (self._readable,), _closed_here(), self._sock.close
+            )
+
+
+def _closed_here() -> OSError:
+    return OSError(errno.EBADF, "the connection was closed on this side")

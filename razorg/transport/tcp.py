@@ -1,0 +1,90 @@
+"""``tcp://host:port``, IPv4 and IPv6; Nagle's delay off, keep-alive on."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import gevent.socket
+from gevent import Timeout
+
+from razorg.transport.address import Address
+from razorg.transport.original import system_socket
+from razorg.transport.sockets import SocketConnection, SocketListener
+
+BACKLOG = 1024
+#: Keep-alive probes find a peer that vanished without a word within about three minutes.
+_KEEP_ALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 6))
+
+
+class TcpListener(SocketListener):
+    """Accepts connections of TCP."""
+
+    def _connection(self, sock: socket.socket, name: Any) -> SocketConnection:
+        try:
+            _tune(sock)
+            return SocketConnection(sock, str(Address("tcp", name[0], name[1])))
+        except BaseException:
+            sock.close()
+            raise
+
+
+class TcpTransport:
+    """TCP over the system's sockets."""
+
+    def connect(self, address: Address, timeout: float) -> SocketConnection:
+        sock = _connect(address, timeout)
+        try:
+            if sock.getsockname() == sock.getpeername():
+                # A port of the ephemeral range that nobody listens at can connect to itself.
+                raise ConnectionRefusedError(f"nobody listens at {address}")
+            _tune(sock)
+            return SocketConnection(sock, str(address))
+        except BaseException:
+            sock.close()
+            raise
+
+    def listen(self, address: Address) -> TcpListener:
+        found = gevent.socket.getaddrinfo(
+            address.name, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, name = found[0]
+        sock = system_socket(family, kind, protocol)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address.name != "::")
+            sock.bind(name)
+            sock.listen(BACKLOG)
+            return tcp_listener(sock)
+        except BaseException:
+            sock.close()
+            raise
+
+
+def tcp_listener(sock: socket.socket) -> TcpListener:
+    """A listener on a TCP socket that is bound and listening."""
+    host, port = sock.getsockname()[:2]
+    return TcpListener(sock, Address("tcp", host, port))
+
+
+def _connect(address: Address, timeout: float) -> socket.socket:
+    """Try what the name resolves to, one after the other, all within the timeout."""
+    limit = Timeout.start_new(timeout)
+    try:
+        connected = gevent.socket.create_connection((address.name, address.port))
+        return system_socket(fileno=connected.detach())
+    except Timeout as expired:
+        if expired is not limit:
+            raise
+        raise TimeoutError(f"no connection within {timeout:g} s") from None
+    finally:
+        limit.close()
+
+
+def _tune(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ALIVE:
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -1,0 +1,90 @@
+"""``unix:///path``: stream sockets in the file system."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+
+import gevent.socket
+from gevent import Timeout
+
+from razorg.transport.address import Address
+from razorg.transport.original import system_socket
+from razorg.transport.sockets import SocketConnection, SocketListener
+from razorg.transport.tcp import BACKLOG
+
+
+class UnixListener(SocketListener):
+    """Accepts connections at a socket file, and removes the file when closed if it made it."""
+
+    def __init__(self, sock: socket.socket, address: Address, owns_file: bool) -> None:
+        super().__init__(sock, address)
+        self._file = _identity(address.name) if owns_file else None
+
+    def close(self) -> None:
+        # Another server may have replaced the file: only our own is removed.
+        if self._file is not None and self._file == _identity(self.address.name):
+            os.unlink(self.address.name)
+        self._file = None
+        super().close()
+
+
+class UnixTransport:
+    """Stream sockets of the Unix domain."""
+
+    def connect(self, address: Address, timeout: float) -> SocketConnection:
+        with gevent.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connecting:
+            connecting.settimeout(timeout)
+            connecting.connect(address.name)
+            sock = system_socket(fileno=connecting.detach())
+        try:
+            return SocketConnection(sock, str(address))
+        except BaseException:
+            sock.close()
+            raise
+
+    def listen(self, address: Address) -> UnixListener:
+        sock = system_socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            try:
+                sock.bind(address.name)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                _remove_stale(address.name)
+                sock.bind(address.name)
+            sock.listen(BACKLOG)
+            return UnixListener(sock, address, owns_file=True)
+        except BaseException:
+            sock.close()
+            raise
+
+
+def unix_listener(sock: socket.socket) -> UnixListener:
+    """A listener on a Unix socket that is bound and listening; its file stays the caller's."""
+    path = os.path.abspath(os.fsdecode(sock.getsockname()))
+    return UnixListener(sock, Address("unix", path), owns_file=False)
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket file that nobody listens at; EADDRINUSE for anything else."""
+    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+        raise OSError(errno.EADDRINUSE, "exists and is not a socket", path)
+    with gevent.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            with Timeout(1.0, False):
+                probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+    raise OSError(errno.EADDRINUSE, "a server listens here", path)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
