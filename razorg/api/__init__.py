@@ -1,0 +1,1 @@
+"""Typed services on top of streams and servers."""

@@ -1,0 +1,159 @@
+"""The declared errors of a method: which there are, and how they are told apart on the wire."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import Any, Union
+
+import msgspec
+
+from razorg.client.reply import decode_raw_error, framework_error, undeclared
+from razorg.codec.base import Codec
+from razorg.declared import DeclaredError, ErrorCode, ErrorText, ErrorValue
+from razorg.errors import DecodeError, RpcError
+from razorg.wire.heads import FLAG_NUMBER, Buffer
+
+Raises = Union[type[BaseException], tuple[type[BaseException], ...], None]
+
+
+class ErrorTable:
+    """What ``raises=`` declares, checked; TypeError for what cannot travel or be told apart."""
+
+    def __init__(self, raises: Raises) -> None:
+        classes = () if raises is None else raises if isinstance(raises, tuple) else (raises,)
+        self.classes = classes
+        self._open: dict[type, type[Any]] = {}
+        self._numbers: dict[int, type[ErrorCode]] = {}
+        self._texts: dict[str, type[ErrorText]] = {}
+        for cls in classes:
+            self._add(cls)
+
+    def _add(self, cls: Any) -> None:
+        if not isinstance(cls, type) or not issubclass(cls, BaseException):
+            raise TypeError(f"raises= takes exception classes, not {cls!r}")
+        if issubclass(cls, ErrorCode) and cls is not ErrorCode and cls.fixed_code is not None:
+            _add_fixed(self._numbers, cls().to_wire(), cls)
+        elif issubclass(cls, ErrorText) and cls.text is not None:
+            _add_fixed(self._texts, cls.text, cls)
+        elif issubclass(cls, ErrorCode):
+            self._add_open(ErrorCode, cls)
+        elif issubclass(cls, ErrorText):
+            self._add_open(ErrorText, cls)
+        elif issubclass(cls, ErrorValue):
+            _check_value(cls)
+            self._add_open(ErrorValue, cls)
+        elif issubclass(cls, OSError) and not issubclass(cls, RpcError):
+            self._add_open(ErrorCode, cls)
+        else:
+            raise TypeError(
+                f"{cls.__name__} cannot be declared: derive it from razorg.ErrorCode, ErrorText "
+                "or ErrorValue, or declare OSError"
+            )
+
+    def _add_open(self, form: type, cls: type[Any]) -> None:
+        if form in self._open:
+            raise TypeError(
+                f"{self._open[form].__name__} and {cls.__name__} look the same on the wire; "
+                "of one form, all but one need a fixed value"
+            )
+        self._open[form] = cls
+
+    def declares(self, error: BaseException) -> bool:
+        """Whether a handler may answer with the error."""
+        if isinstance(error, DeclaredError):
+            return isinstance(error, self.classes)
+        is_os_error = isinstance(error, OSError) and not isinstance(error, RpcError)
+        return is_os_error and error.errno is not None and isinstance(error, self.classes)
+
+    def decode(self, flag: int, payload: int | Buffer, codec: Codec) -> Exception:
+        """The exception for an error response."""
+        if not self.classes:
+            return decode_raw_error(flag, payload)
+        if flag == FLAG_NUMBER:
+            assert isinstance(payload, int)
+            return self._decode_number(payload)
+        assert not isinstance(payload, int)
+        return framework_error(payload) or self._decode_bytes(bytes(payload), codec)
+
+    def _decode_number(self, number: int) -> Exception:
+        fixed = self._numbers.get(number)
+        if fixed is not None:
+            return fixed()
+        cls = self._open.get(ErrorCode)
+        if cls is None:
+            return undeclared(number)
+        if issubclass(cls, OSError):
+            return decode_raw_error(FLAG_NUMBER, number)
+        try:
+            error: Exception = cls.from_wire(number)
+            return error
+        except ValueError:
+            return undeclared(number)
+
+    def _decode_bytes(self, raw: bytes, codec: Codec) -> Exception:
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            text = None
+        if text is not None and text in self._texts:
+            return self._texts[text]()
+        value = self._open.get(ErrorValue)
+        # A map's first byte is none that UTF-8 begins with (0xde and 0xdf: maps of 16 up).
+        if value is not None and (text is None or ErrorText not in self._open):
+            try:
+                fields = codec.decode(raw, _twin(value))
+            except DecodeError as error:
+                error.raw = raw
+                error.sent = "yes"
+                return error
+            names = [field.name for field in dataclasses.fields(value)]
+            error_value: Exception = value(**{name: getattr(fields, name) for name in names})
+            return error_value
+        cls = self._open.get(ErrorText)
+        if cls is None or text is None:
+            return undeclared(raw)
+        error_text: Exception = cls(text)
+        return error_text
+
+
+def _add_fixed(table: dict[Any, Any], key: Any, cls: type[Any]) -> None:
+    if key in table:
+        raise TypeError(f"{table[key].__name__} and {cls.__name__} are both {key!r} on the wire")
+    table[key] = cls
+
+
+def _check_value(cls: type[ErrorValue]) -> None:
+    if not dataclasses.is_dataclass(cls):
+        raise TypeError(f"{cls.__name__} is an ErrorValue and must be a @dataclass")
+    if cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise TypeError(f"{cls.__name__} must not be frozen: an exception gets a traceback")
+    _twin(cls)
+
+
+_twins: dict[type[ErrorValue], type[msgspec.Struct]] = {}
+
+
+def _twin(cls: type[ErrorValue]) -> type[msgspec.Struct]:
+    """A Struct of the same fields.  msgspec must never build the exception itself: it skips
+    ``BaseException.__new__``, and printing the result crashes the interpreter."""
+    twin = _twins.get(cls)
+    if twin is None:
+        hints = msgspec._utils.get_class_annotations(cls)  # type: ignore[attr-defined]
+        fields: list[Any] = []
+        for field in dataclasses.fields(cls):
+            if field.default is not dataclasses.MISSING:
+                default: Any = field.default
+                mutable = isinstance(default, (list, dict, set)) and not isinstance(
+                    default, enum.Enum
+                )
+                if mutable:
+                    raise TypeError(f"{cls.__name__}.{field.name} needs a default_factory")
+                fields.append((field.name, hints[field.name], msgspec.field(default=default)))
+            elif field.default_factory is not dataclasses.MISSING:
+                factory = msgspec.field(default_factory=field.default_factory)
+                fields.append((field.name, hints[field.name], factory))
+            else:
+                fields.append((field.name, hints[field.name]))
+        twin = _twins[cls] = msgspec.defstruct(cls.__name__, fields, kw_only=True)
+    return twin

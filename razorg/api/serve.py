@@ -1,0 +1,173 @@
+"""Services as a Dispatch, and the server that takes both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from razorg.api.service import MethodSpec, services_of
+from razorg.codec.base import Codec
+from razorg.codec.registry import resolve_codec
+from razorg.config import ServerConfig, configured
+from razorg.errors import DecodeError, EncodeError, MethodNotFound, ServiceNotFound
+from razorg.server.answers import declared_frame, internal_error_frame, log
+from razorg.server.dispatch import Dispatch, NoDispatch
+from razorg.server.server import ListenTo, Server
+from razorg.server.session import Session
+from razorg.wire.encoder import check_sizes, error_frame, response_frame
+from razorg.wire.heads import Frame, RequestFields
+
+_METHOD_NOT_FOUND = MethodNotFound.wire.encode()
+_SERVICE_NOT_FOUND = ServiceNotFound.wire.encode()
+_DECODE = DecodeError.wire.encode()
+
+
+class _Handler:
+    """One method of one registered object."""
+
+    __slots__ = ("decode", "errors", "function", "inline", "takes_array", "takes_one")
+
+    def __init__(self, spec: MethodSpec, function: Any, codec: Codec) -> None:
+        self.function = function
+        self.errors = spec.errors
+        self.inline = spec.options.inline
+        self.decode = codec.decoder(spec.message_type)
+        self.takes_one = len(spec.parameter_types) == 1
+        self.takes_array = len(spec.parameter_types) > 1
+
+
+class ServiceDispatch(Dispatch):
+    """Answers ``Service.method`` actions by calling registered objects, and hands everything
+    else to another Dispatch."""
+
+    def __init__(self, services: Iterable[Any], other: Dispatch, codec: Codec) -> None:
+        self._other = other
+        self._handlers: dict[str, _Handler] = {}
+        self._services: set[str] = set()
+        for instance in services:
+            self._register(instance, codec)
+
+    def _register(self, instance: Any, codec: Codec) -> None:
+        if isinstance(instance, type):
+            raise TypeError(f"register an instance, {instance.__name__}(), not the class itself")
+        specs = services_of(type(instance))
+        if not specs:
+            raise TypeError(
+                f"{instance!r} is not a service; its class, or one it derives from, needs "
+                "@razorg.service"
+            )
+        for spec in specs:
+            if spec.name in self._services:
+                raise ValueError(f"two services of the name {spec.name!r}")
+            self._services.add(spec.name)
+            for name, method in spec.methods.items():
+                self._handlers[method.action] = _Handler(method, getattr(instance, name), codec)
+
+    def runs_inline(self, action: int | str) -> bool:
+        handler = self._handlers.get(action)  # type: ignore[arg-type]
+        if handler is not None:
+            return handler.inline
+        return self._other.runs_inline(action)
+
+    def handle(self, session: Session, fields: RequestFields) -> None:
+        handler = self._handlers.get(fields[1])  # type: ignore[arg-type]
+        if handler is None:
+            self._handle_unknown(session, fields)
+            return
+        seq = fields[0]
+        try:
+            frame = _run(handler, session, fields)
+        except BaseException as error:  # GreenletExit and the like go on below
+            session.answer(_failure(handler, session, fields, error))
+            if not isinstance(error, Exception):
+                raise
+        else:
+            session.answer(frame if frame is not None else error_frame(seq, _DECODE))
+
+    def _handle_unknown(self, session: Session, fields: RequestFields) -> None:
+        action = fields[1]
+        if isinstance(action, str) and "." in action:
+            service, _, _ = action.partition(".")
+            if service in self._services:
+                session.answer(error_frame(fields[0], _METHOD_NOT_FOUND))
+                return
+            if isinstance(self._other, NoDispatch):
+                session.answer(error_frame(fields[0], _SERVICE_NOT_FOUND))
+                return
+        self._other.handle(session, fields)
+
+
+def _run(handler: _Handler, session: Session, fields: RequestFields) -> Frame | None:
+    """Call the handler; None when the request's message is not what it takes."""
+    msg = fields[3]
+    try:
+        args = handler.decode(msg) if msg else None
+        if args is None and handler.takes_array:
+            raise DecodeError("no arguments")
+        if not msg and handler.takes_one:
+            raise DecodeError("no argument")
+    except DecodeError as error:
+        log.warning("%s: the arguments of %r do not fit: %s", session.peer, fields[1], error)
+        return None
+    if handler.takes_one:
+        result = handler.function(args)
+    elif handler.takes_array:
+        result = handler.function(*args)
+    else:
+        result = handler.function()
+    data = session.codec.encode(result)
+    if len(data) > session.config.limits.max_msg_bytes:
+        check_sizes(data, None, session.config.limits)
+    return response_frame(fields[0], data)
+
+
+def _failure(
+    handler: _Handler, session: Session, fields: RequestFields, error: BaseException
+) -> Frame:
+    seq, action = fields[0], fields[1]
+    try:
+        if handler.errors.declares(error):
+            frame = declared_frame(seq, error, session.codec)
+            if frame is not None:
+                return frame
+    except EncodeError as reason:
+        error = reason
+    if isinstance(error, EncodeError):
+        log.error("the result of %r cannot be sent: %s", action, error)
+        return error_frame(seq, EncodeError.wire.encode())
+    return internal_error_frame(seq, error, action)
+
+
+class RpcServer(Server):
+    """Serves typed services, a Dispatch for raw actions, or both.
+
+    ``listen`` is a URL (``tcp://host:port``, ``unix:///path``, ``memory://name``), a
+    ``"host:port"``, a ``(host, port)`` pair, a bound socket, a list of these, or None.
+    A string action whose service is registered goes to the services, the rest to ``dispatch``.
+    Takes the names of ServerConfig as keywords.  Nothing is opened before ``start()``.
+    """
+
+    def __init__(
+        self,
+        listen: ListenTo,
+        services: Iterable[Any] = (),
+        *,
+        dispatch: Dispatch | None = None,
+        codec: str | Codec = "msgpack",
+        config: ServerConfig | None = None,
+        reflection: bool = True,
+        **settings: Any,
+    ) -> None:
+        codec = resolve_codec(codec)
+        if dispatch is not None and not isinstance(dispatch, Dispatch):
+            raise TypeError(f"dispatch must be a razorg.Dispatch, not {dispatch!r}")
+        if not isinstance(services, (list, tuple, set, frozenset)):
+            raise TypeError(f"services is a list of service objects, not {services!r}")
+        served: Dispatch = dispatch if dispatch is not None else NoDispatch()
+        if services:
+            served = ServiceDispatch(services, served, codec)
+        elif dispatch is None:
+            raise TypeError("a server needs services or a dispatch")
+        self._services = list(services)
+        super().__init__(listen, served, codec, configured(config, ServerConfig, settings))
+

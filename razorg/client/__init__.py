@@ -1,0 +1,1 @@
+"""The calling side: streams and pools."""

@@ -1,0 +1,147 @@
+"""The three forms of a call: one that blocks its greenlet, a future, a task for a channel.
+
+A call is its own entry in the in-flight table.  ``frame`` holds its bytes until the writer takes
+them, so ``frame is not None`` says that nothing of it was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, Union
+
+from gevent import getcurrent
+
+from razorg.core.method import Method
+from razorg.errors import DecodeError, LocalProtocolError, RpcError, Sent
+from razorg.wire.heads import FLAG_NUMBER, FLAG_OK, Frame, ResponseFields
+
+if TYPE_CHECKING:
+    from razorg.client.channel import Channel
+
+#: How a call ends: with a response, or with the error that kept it from one.
+Outcome = Union[ResponseFields, BaseException]
+
+
+class Call(Protocol):
+    """What a stream knows of any call."""
+
+    method: Method
+    seq: int
+    frame: Frame | None
+    deadline: float
+    timeout: float
+
+    def settle(self, outcome: Outcome) -> bool:
+        """Deliver the outcome, once; False when it has to wait for room in the user's channel."""
+
+
+def sent_of(call: Call) -> Sent:
+    """What is known of the request of a call that got no response."""
+    return "no" if call.frame is not None else "maybe"
+
+
+def value_of(method: Method, outcome: Outcome) -> Any:
+    """The value of an outcome; raises the error that it is, or that the response holds."""
+    if isinstance(outcome, BaseException):
+        raise outcome
+    _, flag, msg, blob = outcome
+    if flag == FLAG_OK:
+        assert not isinstance(msg, int)
+        try:
+            return method.decode_reply(msg, blob)
+        except DecodeError as error:
+            error.sent = "yes"
+            raise
+    raise method.decode_error(flag, msg if flag == FLAG_NUMBER else blob or b"")
+
+
+class BlockingCall:
+    """A call whose caller waits; nobody else sees it, so waking the greenlet is all it takes."""
+
+    __slots__ = ("_run_callback", "_switch", "_wake", "deadline", "frame", "method", "outcome",
+                 "seq", "timeout")
+
+    def __init__(self, method: Method, run_callback: Callable[..., Any]) -> None:
+        self.method = method
+        self.seq = 0
+        self.frame: Frame | None = None
+        self.deadline = self.timeout = 0.0
+        self.outcome: Outcome | None = None
+        self._run_callback = run_callback
+        self._switch = getcurrent().switch
+        self._wake: Any = None
+
+    def settle(self, outcome: Outcome) -> bool:
+        self.outcome = outcome
+        self._wake = self._run_callback(self._switch, self)
+        return True
+
+    def forget(self) -> None:
+        """The caller will not wait any more: it must not be woken later."""
+        if self._wake is not None:
+            self._wake.stop()
+
+
+class ClientTask:
+    """A call whose end goes to the user's channel; ``tag`` is whatever the user gave."""
+
+    __slots__ = ("_outcome", "_reply", "action", "channel", "deadline", "frame", "method", "msg",
+                 "seq", "tag", "timeout")
+
+    def __init__(
+        self, method: Method, action: int | str, msg: Any, channel: Channel, tag: Any
+    ) -> None:
+        self.method = method
+        self.action = action
+        self.msg = msg
+        self.tag = tag
+        self.channel = channel
+        self.seq = 0
+        self.frame: Frame | None = None
+        self.deadline = self.timeout = 0.0
+        self._outcome: Outcome | None = None
+        self._reply: Any = None
+
+    def settle(self, outcome: Outcome) -> bool:
+        self._outcome = outcome
+        return self.channel.put(self)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the call has ended, one way or the other."""
+        return self._outcome is not None
+
+    def get(self) -> Any:
+        """The Reply; raises the error that the call ended with.  Never blocks."""
+        if self._outcome is None:
+            raise LocalProtocolError("the task is not finished; wait for it on its channel")
+        if self._reply is None:
+            self._reply = value_of(self.method, self._outcome)
+        return self._reply
+
+    @property
+    def reply(self) -> Any:
+        """The Reply, or None when the call failed or is not finished."""
+        return self.get() if self.is_finished and self.error is None else None
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the call failed with, or None."""
+        if self._outcome is None or self._reply is not None:
+            return None
+        if not isinstance(self._outcome, BaseException):
+            try:
+                self.get()
+                return None
+            except Exception as error:  # whatever it is, it is what the call ended with
+                self._outcome = error
+        return self._outcome
+
+    def __repr__(self) -> str:
+        state = "pending" if not self.is_finished else "failed" if self.error else "done"
+        return f"<ClientTask {self.seq} {self.method.name} {state}>"
+
+
+def located(error: BaseException, method: str, address: str) -> BaseException:
+    """The error, told where it happened if it is one of a call."""
+    return error.located(method, address) if isinstance(error, RpcError) else error

@@ -1,0 +1,82 @@
+"""The user's channel for finished tasks, and what happens while it is full."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent.queue import Full
+
+from razorg.errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from razorg.client.calls import ClientTask
+
+log = logging.getLogger("razorg")
+
+#: How often a full channel without a blocking ``put`` is tried again.
+_RETRY_SECONDS = 0.01
+
+
+class Channel:
+    """One ``notify`` target of one stream.
+
+    While it is full, tasks wait here and keep their permit of the window, so that the stream
+    sends no more than the user consumes; the reader goes on.  They wait in the order in which
+    they finished, and there are never more than the window has permits.
+    """
+
+    def __init__(self, target: Any, release: Callable[[], None]) -> None:
+        put = getattr(target, "put_nowait", None) or (target if callable(target) else None)
+        if put is None:
+            raise LocalProtocolError(
+                f"notify takes something with put_nowait, or a callable, not {target!r}"
+            )
+        self._target = target
+        self._put = put
+        self._release = release
+        self._waiting: deque[ClientTask] = deque()
+        self._holds_permits = True
+
+    def put(self, task: ClientTask) -> bool:
+        """Hand the finished task over; False when it has to wait, with its permit."""
+        if not self._waiting:
+            try:
+                self._put(task)
+                return True
+            except Full:
+                pass
+            except Exception:
+                log.exception("the notify target %r failed for %r", self._target, task)
+                return True
+            gevent.spawn(self._deliver)
+        self._waiting.append(task)
+        return not self._holds_permits
+
+    def let_permits_go(self) -> None:
+        """The stream has ended: its window protects nothing any more."""
+        if self._holds_permits:
+            self._holds_permits = False
+            for _ in self._waiting:
+                self._release()
+
+    def _deliver(self) -> None:
+        blocking_put = getattr(self._target, "put", None)
+        while self._waiting:
+            task = self._waiting[0]
+            try:
+                if blocking_put is not None:
+                    blocking_put(task)
+                else:
+                    self._put(task)
+            except Full:
+                gevent.sleep(_RETRY_SECONDS)
+                continue
+            except Exception:
+                log.exception("the notify target %r failed for %r", self._target, task)
+            self._waiting.popleft()
+            if self._holds_permits:
+                self._release()

@@ -1,0 +1,132 @@
+"""RpcFuture: an AsyncResult of gevent that also does what concurrent.futures users expect."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from gevent.event import AsyncResult
+
+from razorg.client.calls import Outcome, value_of
+from razorg.core.method import Method
+from razorg.wire.heads import Frame
+
+log = logging.getLogger("razorg")
+
+ResultT = TypeVar("ResultT")
+
+if TYPE_CHECKING:
+    from razorg.client.stream import ClientStream
+
+_get = AsyncResult.get
+
+
+class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[type-arg,misc]
+    """The result of a call that runs.
+
+    It is the call's own entry in the in-flight table.  Waiting with a timeout leaves the call
+    running; ``cancel()`` ends it.
+    """
+
+    __slots__ = ("_stream", "deadline", "frame", "method", "seq", "timeout")
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self.method = method
+        self.seq = 0
+        self.frame: Frame | None = None
+        self.deadline = self.timeout = 0.0
+        self._stream: ClientStream | None = None
+
+    def settle(self, outcome: Outcome) -> bool:
+        """The stream's way to end the call."""
+        self._stream = None
+        try:
+            value = value_of(self.method, outcome)
+        except Exception as error:  # whatever it is, it is what the call ended with
+            self.set_exception(error)
+        else:
+            self.set(value)
+        return True
+
+    def belongs_to(self, stream: ClientStream) -> None:
+        """Keep the stream alive while the call is in flight, and let it be cancelled there."""
+        self._stream = stream
+
+    def get(self, block: bool = True, timeout: float | None = None) -> ResultT:
+        """The result, or raises the error; blocks this greenlet.
+
+        Raises gevent.Timeout after ``timeout`` seconds; the call goes on.
+        """
+        result: ResultT = _get(self, block, timeout)
+        return result
+
+    def result(self, timeout: float | None = None) -> ResultT:
+        """As ``get``, but raises TimeoutError after ``timeout`` seconds; the call goes on."""
+        if timeout is not None and not self.ready():
+            self.wait(timeout)
+            if not self.ready():
+                raise TimeoutError(f"no result of {self.method.name} within {timeout:g} s yet")
+        return self.get()
+
+    def done(self) -> bool:
+        """Whether the call has ended."""
+        return bool(self.ready())
+
+    def cancel(self) -> bool:
+        """End the call with CancelledError; False when it has ended already.
+
+        A request that was sent may still run; its reply is dropped.
+        """
+        if self.ready():
+            return False
+        error = CancelledError()
+        if self._stream is None or not self._stream.cancel(self, error):
+            self.settle(error)
+        return True
+
+    def cancelled(self) -> bool:
+        """Whether ``cancel()`` has ended the call."""
+        return isinstance(self.exception, CancelledError)
+
+    def add_done_callback(self, callback: Callable[[RpcFuture[ResultT]], Any]) -> None:
+        """Run ``callback(self)`` in the hub once the call has ended; it must not block."""
+
+        def run(_: Any) -> None:
+            try:
+                callback(self)
+            except Exception:
+                log.exception("a callback of %r failed", self)
+
+        self.rawlink(run)
+
+    def as_concurrent(self) -> concurrent.futures.Future[ResultT]:
+        """A ``concurrent.futures.Future`` that ends as this one does."""
+        other: concurrent.futures.Future[ResultT] = concurrent.futures.Future()
+
+        def copy(_: Any) -> None:
+            if not other.set_running_or_notify_cancel():
+                return
+            if self.successful():
+                other.set_result(self.get())
+            else:
+                other.set_exception(self.exception)
+
+        self.rawlink(copy)
+        return other
+
+    def __repr__(self) -> str:
+        state = "pending"
+        if self.ready():
+            state = "done" if self.successful() else f"failed: {self.exception!r}"
+        return f"<RpcFuture {self.method.name} {state}>"
+
+
+def failed_future(method: Method, error: BaseException) -> RpcFuture[Any]:
+    """A future that has ended with the error."""
+    future: RpcFuture[Any] = RpcFuture(method)
+    future.settle(error)
+    return future

@@ -1,0 +1,64 @@
+"""Raw actions: what ClientStream and the pools offer below the services."""
+
+from __future__ import annotations
+
+from typing import Any, overload
+
+from razorg.client.calls import ClientTask
+from razorg.client.future import RpcFuture
+from razorg.client.reply import Reply, decode_raw_error
+from razorg.codec.base import Codec
+from razorg.codec.nil import encode_msg
+from razorg.config import ClientConfig
+from razorg.core.method import Method
+from razorg.wire.encoder import encode_action
+from razorg.wire.heads import Buffer
+
+
+class RawActions:
+    """``send`` for whatever can carry a request."""
+
+    codec: Codec
+    config: ClientConfig
+
+    @overload
+    def send(
+        self, action: int | str, msg: Any = None, blob: Buffer | None = None, *,
+        timeout: float | None = None,
+    ) -> RpcFuture[Reply]: ...
+
+    @overload
+    def send(
+        self, action: int | str, msg: Any = None, blob: Buffer | None = None, *,
+        timeout: float | None = None, notify: Any, tag: Any = None,
+    ) -> ClientTask: ...
+
+    def send(
+        self, action: int | str, msg: Any = None, blob: Buffer | None = None, *,
+        timeout: float | None = None, notify: Any = None, tag: Any = None,
+    ) -> Any:
+        """Send a raw action: a number or a name, a message (None: none at all), and a blob.
+
+        Returns the future of a Reply; with ``notify`` a ClientTask, which is put on that channel
+        when it is finished.  Blocks only while the window is full.  Raises EncodeError,
+        CallTimeout (``sent="no"``) and LocalProtocolError; all later errors are in the future.
+        """
+        method = self.raw_method(action)
+        data = encode_msg(self.codec, msg)
+        return self._start(method, action, msg, data, blob, timeout, notify, tag)
+
+    def raw_method(self, action: int | str) -> Method:
+        """How calls of a raw action are sent and read."""
+        codec = self.codec
+        return Method(
+            name=action if isinstance(action, str) else f"action {action}",
+            action=encode_action(action, self.config.limits),
+            decode_reply=lambda msg, blob: Reply(msg, blob, codec),
+            decode_error=decode_raw_error,
+        )
+
+    def _start(
+        self, method: Method, action: int | str, msg: Any, data: bytes, blob: Buffer | None,
+        timeout: float | None, notify: Any, tag: Any,
+    ) -> Any:
+        raise NotImplementedError

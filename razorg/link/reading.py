@@ -1,0 +1,83 @@
+"""Frames from a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+from typing import Generic
+
+from razorg.config import Limits
+from razorg.errors import RemoteProtocolError
+from razorg.transport.base import Connection
+from razorg.wire.parser import FieldsT, FrameParser
+
+READ_BYTES = 64 * 1024
+READ_BYTES_MAX = 1024 * 1024
+
+
+class FrameReader(Generic[FieldsT]):
+    """Reads one connection for one greenlet, and remembers since when a frame is incomplete."""
+
+    def __init__(self, conn: Connection, parser: FrameParser[FieldsT]) -> None:
+        self._conn = conn
+        self._parser = parser
+        self._read_bytes = READ_BYTES
+        self._is_stopped = False
+        self._frame_since: float | None = None
+        self._frame_bytes = 0  # how much the incomplete frame announced
+
+    def read(self) -> Sequence[FieldsT] | None:
+        """The frames that have arrived, at least one; blocks until there is one.
+
+        None at the end of the stream and after ``stop()``.  Raises OSError when the connection
+        failed, RemoteProtocolError where the bytes stop being frames (the frames before that
+        have been returned).
+        """
+        while not self._is_stopped:
+            if self._parser.error is not None:
+                raise self._parser.error
+            self._conn.wait_readable()
+            room = self._parser.room()
+            if room is not None:
+                count = self._conn.read_into(room)
+                if count is None:
+                    continue
+                frames = self._parser.filled(count) if count else None
+            else:
+                data = self._conn.read(self._read_bytes)
+                if data is None:
+                    continue
+                if len(data) == self._read_bytes:
+                    self._read_bytes = min(2 * len(data), READ_BYTES_MAX)
+                frames = self._parser.feed(data) if data else None
+            if frames is None:
+                if self._parser.is_partial:
+                    raise RemoteProtocolError("the stream ended inside a frame")
+                return None
+            self._note_progress(bool(frames))
+            if frames:
+                return frames
+        return None
+
+    def stop(self) -> None:
+        """Make ``read`` return None, also when it is waiting."""
+        self._is_stopped = True
+        self._conn.stop_waiting_to_read()
+
+    def is_late(self, now: float, timeout: float, limits: Limits) -> bool:
+        """Whether a frame that has begun should have been whole by now."""
+        if self._frame_since is None:
+            return False
+        allowed = timeout + self._frame_bytes / limits.min_bytes_per_second
+        return now - self._frame_since > allowed
+
+    def _note_progress(self, has_frames: bool) -> None:
+        if not self._parser.is_partial:
+            self._frame_since = None
+            return
+        missing = self._parser.missing_bytes
+        if has_frames or self._frame_since is None:
+            self._frame_since = monotonic()
+            self._frame_bytes = missing
+        elif missing > self._frame_bytes:
+            self._frame_bytes = missing  # its head is known now

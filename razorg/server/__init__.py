@@ -1,0 +1,1 @@
+"""The answering side: listeners, sessions, workers, dispatch."""

@@ -1,0 +1,138 @@
+"""Dispatch: the user's plug for requests, and what it is handed."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from razorg.codec.base import Codec
+from razorg.codec.nil import encode_msg
+from razorg.errors import DecodeError, LocalProtocolError
+from razorg.server.answers import INTERNAL_ERROR, failure_frame
+from razorg.wire.encoder import as_blob, check_sizes, error_frame, response_frame
+from razorg.wire.heads import Buffer, Frame, RequestFields
+
+if TYPE_CHECKING:
+    from razorg.server.session import Session
+
+log = logging.getLogger("razorg")
+
+
+class Request:
+    """One request: ``action``, ``seq``, ``client_id``, ``msg`` (raw bytes), ``blob``, ``peer``."""
+
+    __slots__ = ("_codec", "action", "blob", "client_id", "msg", "peer", "seq")
+
+    def __init__(self, fields: RequestFields, peer: str, codec: Codec) -> None:
+        self.seq, self.action, self.client_id, self.msg, self.blob = fields
+        self.peer = peer
+        self._codec = codec
+
+    def decode(self, type: Any = Any) -> Any:
+        """The message as ``type``; None when there is none.  DecodeError if it does not fit."""
+        return self._codec.decode(self.msg, type) if self.msg else None
+
+    def __repr__(self) -> str:
+        return f"<Request {self.seq} {self.action!r} from {self.peer}>"
+
+
+class Respond:
+    """The way to answer one request: once, from any greenlet, now or later, in any order.
+
+    Both methods may block while the peer does not take what was answered before.
+    """
+
+    __slots__ = ("_action", "_seq", "_session")
+
+    def __init__(self, session: Session, seq: int, action: int | str) -> None:
+        self._session: Session | None = session
+        self._seq = seq
+        self._action = action
+
+    def ok(self, msg: Any = None, blob: Buffer | None = None) -> None:
+        """Answer with a message (None: none at all, ``razorg.NIL``: nil) and a blob.
+
+        Raises EncodeError when they cannot be sent; then the request still waits for an answer.
+        Nothing is sent, and nothing raised, when the connection has ended.
+        """
+        session = self._open_session()
+        data = encode_msg(session.codec, msg)
+        blob = as_blob(blob)
+        check_sizes(data, blob, session.config.limits)
+        self._answer(session, response_frame(self._seq, data, blob))
+
+    def error(self, error: BaseException) -> None:
+        """Answer with an error, as if it had been raised out of ``dispatch``."""
+        session = self._open_session()
+        self._answer(session, failure_frame(self._seq, error, session.codec, self._action))
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the answer has been given."""
+        return self._session is None
+
+    def _open_session(self) -> Session:
+        if self._session is None:
+            raise LocalProtocolError(f"request {self._seq} ({self._action!r}) is answered already")
+        return self._session
+
+    def _answer(self, session: Session, frame: Frame) -> None:
+        self._session = None
+        session.answer(frame)
+
+    def __del__(self) -> None:
+        session = getattr(self, "_session", None)
+        if session is not None:
+            self._session = None
+            session.answer_from_anywhere(self._seq, self._action)
+
+
+class Dispatch:
+    """Derive from it, and answer requests in ``dispatch``.
+
+    It runs in a worker greenlet and may block.  With ``inline = True`` on the class it runs in
+    the connection's reader: faster, but while it blocks nothing else of that connection is read.
+    """
+
+    inline = False
+
+    def dispatch(self, request: Request, respond: Respond) -> None:
+        """Answer the request, now or later.
+
+        What it raises is answered: an RpcError by its text on the wire, OSError with an errno
+        and the declared kinds as themselves, anything else as InternalError (logged).
+        """
+        raise NotImplementedError
+
+    def runs_inline(self, action: int | str) -> bool:
+        """Whether requests of the action are handled in the reader."""
+        return self.inline
+
+    def handle(self, session: Session, fields: RequestFields) -> None:
+        """razorg's entrance: answers the request of these fields in whatever way."""
+        seq, action = fields[0], fields[1]
+        respond = Respond(session, seq, action)
+        try:
+            self.dispatch(Request(fields, session.peer, session.codec), respond)
+        except BaseException as error:  # GreenletExit and the like go on below
+            if respond.is_answered:
+                log.error("the handler of %r failed after its answer", action, exc_info=error)
+            else:
+                respond.error(error)
+            if not isinstance(error, Exception):
+                raise
+
+
+class NoDispatch(Dispatch):
+    """What a server without a dispatch does with raw actions."""
+
+    inline = True
+
+    def dispatch(self, request: Request, respond: Respond) -> None:
+        raise DecodeError("unknown action")
+
+
+def dropped_frame(seq: int, action: int | str) -> Frame:
+    """The response for a request whose Respond was dropped unused."""
+    log.error("request %d (%r) was dropped without an answer", seq, action)
+    return error_frame(seq, INTERNAL_ERROR)

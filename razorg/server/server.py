@@ -1,0 +1,176 @@
+"""Server: listeners, the sessions they accept, and the workers that these share."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from collections.abc import Sequence
+from typing import Any, TypeVar, Union
+
+import gevent
+from gevent.event import Event
+from gevent.lock import BoundedSemaphore
+
+from razorg.codec.base import Codec
+from razorg.codec.registry import resolve_codec
+from razorg.config import ServerConfig
+from razorg.errors import LocalProtocolError
+from razorg.link.ticker import current_ticker
+from razorg.server.acceptor import Acceptor
+from razorg.server.dispatch import Dispatch
+from razorg.server.session import Session
+from razorg.server.workers import Workers
+from razorg.transport import registry
+from razorg.transport.address import Address
+from razorg.transport.base import Connection
+
+log = logging.getLogger("razorg")
+
+ListenTo = Union[registry.ListenLike, Sequence[registry.ListenLike], None]
+ServerT = TypeVar("ServerT", bound="Server")
+
+
+class Server:
+    """Serves a Dispatch at any number of listeners."""
+
+    def __init__(
+        self, listen: ListenTo, dispatch: Dispatch, codec: str | Codec, config: ServerConfig
+    ) -> None:
+        self.config = config
+        self.codec = resolve_codec(codec)
+        self._dispatch = dispatch
+        self._listen = [_listen_target(item) for item in _as_list(listen)]
+        self._acceptors: list[Acceptor] = []
+        self._sessions: dict[Session, gevent.Greenlet[[], None]] = {}
+        self._workers = Workers()
+        self._places = BoundedSemaphore(config.max_connections)
+        self._state = "new"
+        self._stopping = Event()
+        self._stopped = Event()
+
+    @property
+    def addresses(self) -> list[str]:
+        """The URLs that it listens at, with the ports that were really taken."""
+        return [str(acceptor.listener.address) for acceptor in self._acceptors]
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._sessions)
+
+    @property
+    def running(self) -> int:
+        """How many requests were read and wait for their answer."""
+        return sum(session.running for session in self._sessions)
+
+    def start(self) -> None:
+        """Listen and accept, in greenlets of their own; OSError when an address cannot be had."""
+        if self._state != "new":
+            raise LocalProtocolError(f"{self!r} cannot be started again")
+        listeners = []
+        try:
+            for target in self._listen:
+                listeners.append(registry.listen(target))
+        except BaseException:
+            for listener in listeners:
+                listener.close()
+            raise
+        self._state = "serving"
+        self._ticker = current_ticker()
+        self._ticker.add(self)
+        for listener in listeners:
+            self._acceptors.append(Acceptor(listener, self._places, self._serve))
+
+    def serve_forever(self) -> None:
+        """Start if need be, and block until ``stop()`` was called (from a greenlet or signal)."""
+        if self._state == "new":
+            self.start()
+        try:
+            self._stopping.wait()
+        finally:
+            self.stop()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Stop listening, let accepted requests end and their responses leave; blocks.
+
+        After ``timeout`` seconds (default: ``stop_timeout``) what still runs is killed.
+        Idempotent: a second caller waits for the first.
+        """
+        if self._state in ("stopping", "stopped"):
+            self._stopped.wait(timeout)
+            return
+        was_serving = self._state == "serving"
+        self._state = "stopping"
+        self._stopping.set()
+        try:
+            for acceptor in self._acceptors:
+                acceptor.close()
+            if was_serving:
+                self._drain(self.config.stop_timeout if timeout is None else timeout)
+        finally:
+            for session in list(self._sessions):
+                session.abort()
+            self._workers.kill()
+            if was_serving:
+                self._ticker.discard(self)
+            self._state = "stopped"
+            self._stopped.set()
+
+    def _drain(self, timeout: float) -> None:
+        for session in list(self._sessions):
+            session.drain()
+        current = gevent.getcurrent()
+        others = [item for item in self._sessions.values() if item is not current]
+        gevent.joinall(others, timeout=timeout)
+
+    def _serve(self, conn: Connection) -> None:
+        session = Session(conn, self._dispatch, self._workers, self.codec, self.config)
+        greenlet = gevent.Greenlet(session.run)
+        self._sessions[session] = greenlet
+        greenlet.rawlink(lambda _: self._session_ended(session))
+        greenlet.start()
+
+    def _session_ended(self, session: Session) -> None:
+        del self._sessions[session]
+        self._places.release()
+
+    def on_tick(self, now: float) -> None:
+        """Once a second, in the hub."""
+        for session in list(self._sessions):
+            session.on_tick(now)
+        self._workers.trim()
+
+    def __enter__(self: ServerT) -> ServerT:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        where = ", ".join(self.addresses) or "no address"
+        return (
+            f"<RpcServer {where} {self._state}, {self.connections} connections, "
+            f"{self.running} running>"
+        )
+
+
+def _as_list(listen: Any) -> list[Any]:
+    if listen is None:
+        return []
+    if isinstance(listen, tuple) and len(listen) == 2 and isinstance(listen[1], int):
+        return [listen]  # (host, port)
+    if isinstance(listen, (list, tuple)):
+        return list(listen)
+    return [listen]
+
+
+def _listen_target(item: Any) -> Address | socket.socket:
+    if hasattr(item, "getsockname"):
+        with contextlib.suppress(OSError):
+            if item.type & 0xF != socket.SOCK_STREAM:
+                raise ValueError(f"{item!r} is not a stream socket")
+        target: socket.socket = item
+        return target
+    return registry.checked_address(item)

@@ -1,0 +1,243 @@
+"""What every codec does.  To run one of your own through it, add a factory to ``CODECS``."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from razorg.codec.base import Codec
+from razorg.codec.registry import resolve_codec
+from razorg.errors import DecodeError, EncodeError
+
+CODECS: dict[str, Callable[[], Codec]] = {
+    "msgpack": lambda: resolve_codec("msgpack"),
+    "msgspec": lambda: resolve_codec("msgspec"),
+}
+
+
+@pytest.fixture(params=CODECS.values(), ids=CODECS.keys())
+def codec(request: pytest.FixtureRequest) -> Codec:
+    made = request.param()
+    assert isinstance(made, Codec)
+    return made
+
+
+#: Values and their bytes by the msgpack specification, the shortest form of each.
+EXACT = [
+    (None, "c0"),
+    (False, "c2"),
+    (True, "c3"),
+    (0, "00"),
+    (127, "7f"),
+    (128, "cc80"),
+    (255, "ccff"),
+    (256, "cd0100"),
+    (65_535, "cdffff"),
+    (65_536, "ce00010000"),
+    (2**32 - 1, "ceffffffff"),
+    (2**32, "cf0000000100000000"),
+    (2**64 - 1, "cfffffffffffffffff"),
+    (-1, "ff"),
+    (-32, "e0"),
+    (-33, "d0df"),
+    (-128, "d080"),
+    (-129, "d1ff7f"),
+    (-(2**15) - 1, "d2ffff7fff"),
+    (-(2**31) - 1, "d3ffffffff7fffffff"),
+    (-(2**63), "d38000000000000000"),
+    (1.5, "cb3ff8000000000000"),
+    (math.inf, "cb7ff0000000000000"),
+    ("", "a0"),
+    ("é", "a2c3a9"),
+    ("a" * 31, "bf" + "61" * 31),
+    ("a" * 32, "d920" + "61" * 32),
+    ("a" * 256, "da0100" + "61" * 256),
+    (b"", "c400"),
+    (b"\x00\xff", "c40200ff"),
+    (b"b" * 256, "c50100" + "62" * 256),
+    ([], "90"),
+    ([1, [2]], "92019102"),
+    ({}, "80"),
+    ({"a": 1, "b": None}, "82a16101a162c0"),
+    ({1: "x", -2: "y"}, "8201a178fea179"),
+    ([0] * 16, "dc0010" + "00" * 16),
+]
+
+
+@pytest.mark.parametrize(("value", "data"), EXACT, ids=[data[:12] for _, data in EXACT])
+def test_exact_bytes_both_ways(codec: Codec, value: Any, data: str) -> None:
+    assert codec.encode(value).hex() == data
+    decoded = codec.decode(bytes.fromhex(data))
+    assert decoded == value
+    assert type(decoded) is type(value)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_decodes_any_buffer(codec: Codec, kind: Any) -> None:
+    assert codec.decode(kind(b"\x92\x01\xa1x")) == [1, "x"]
+    assert codec.decode(kind(b"\x92\x01\xa1x"), tuple[int, str]) == (1, "x")
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_encodes_any_buffer_as_bin(codec: Codec, kind: Any) -> None:
+    assert codec.encode([kind(b"ab")]) == b"\x91\xc4\x02ab"
+
+
+def test_other_forms_are_understood(codec: Codec) -> None:
+    assert codec.decode(b"\xca\x3f\xc0\0\0") == 1.5  # f32
+    assert math.isnan(codec.decode(codec.encode(math.nan)))
+    assert codec.decode(b"\xcf\0\0\0\0\0\0\0\x01") == 1  # not the shortest form
+    assert codec.encode((1, 2)) == b"\x92\x01\x02"
+
+
+def test_values_of_a_megabyte_and_then_small_ones(codec: Codec) -> None:
+    for size in (3_000_000, 1, 70_000):
+        value = {"data": b"x" * size, "text": "y" * size}
+        assert codec.decode(codec.encode(value)) == value
+
+
+def test_decoder_is_decode_made_ready(codec: Codec) -> None:
+    decode = codec.decoder(list[int])
+    assert decode(b"\x91\x07") == codec.decode(b"\x91\x07", list[int]) == [7]
+    with pytest.raises(DecodeError):
+        decode(b"\x91\xa1x")
+
+
+def test_duplicate_keys_last_wins(codec: Codec) -> None:
+    data = b"\x82\xa1a\x01\xa1a\x02"
+    assert codec.decode(data) == {"a": 2}
+    assert codec.decode(data, dict[str, int]) == {"a": 2}
+    assert codec.decode(data, msgspec.defstruct("A", [("a", int)])).a == 2
+
+
+def recursive() -> list[Any]:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+REFUSED_VALUES = [
+    ("object", {"a": [object()]}, "$.a[0]"),
+    ("surrogate", {"a": [1, "\ud800"]}, "$.a[1]"),
+    ("surrogate_key", {"\udfff": 1}, "$"),
+    ("over_u64", {"a": {"b": 2**64}}, "$.a.b"),
+    ("under_i64", [0, -(2**63) - 1], "$[1]"),
+    ("top", 2**64, "$`"),
+    ("int_key", {5: object()}, "$[5]"),
+    ("tuple", ((1, object()),), "$[0][1]"),
+    ("complex", [1j], "$[0]"),
+    ("type", {"a": int}, "$.a"),
+    ("function", {"a": len}, "$.a"),
+    ("recursive", recursive(), "$[0]"),
+    ("depth_1100", nested(1100), "$[0]"),
+    ("depth_100000", nested(100_000), "$[0]"),
+]
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [case[1:] for case in REFUSED_VALUES],
+    ids=[case[0] for case in REFUSED_VALUES],
+)
+def test_encode_error_names_the_path(codec: Codec, value: Any, path: str) -> None:
+    with pytest.raises(EncodeError) as caught:
+        codec.encode(value)
+    assert caught.value.sent == "no"
+    assert path in str(caught.value)
+    assert codec.encode([1]) == b"\x91\x01", "a failure must leave nothing behind"
+
+
+BROKEN = [
+    ("nothing", b""),
+    ("cut_int", b"\xcd\x01"),
+    ("cut_text", b"\xa5ab"),
+    ("cut_array", b"\x92\x01"),
+    ("cut_map", b"\x81\xa1a"),
+    ("huge_text", b"\xdb\xff\xff\xff\xff"),
+    ("huge_bin", b"\xc6\xff\xff\xff\xff"),
+    ("huge_array", b"\xdd\xff\xff\xff\xff"),
+    ("huge_map", b"\xdf\xff\xff\xff\xff"),
+    ("never_used", b"\xc1"),
+    ("not_utf8", b"\xa1\xff"),
+    ("surrogate", b"\xa3\xed\xa0\x80"),
+    ("trailing", b"\x01\x02"),
+    ("trailing_nil", b"\x91\x01\xc0"),
+    ("map_as_key", b"\x81\x80\x01"),
+    ("depth_100000", b"\x91" * 100_000 + b"\x01"),
+    ("ext_1", b"\xd4\x05a"),
+    ("ext_in_array", b"\x91\xc7\x03\x05abc"),
+    ("ext_timestamp_32", b"\xd6\xff\0\0\0\x01"),
+    ("ext_timestamp_64", b"\xd7\xff\0\0\0\x08\0\0\0\x01"),
+]
+
+
+@pytest.mark.parametrize("kind", [Any, int, "list"])
+@pytest.mark.parametrize("data", [case[1] for case in BROKEN], ids=[case[0] for case in BROKEN])
+def test_broken_bytes_are_decode_errors(codec: Codec, data: bytes, kind: Any) -> None:
+    with pytest.raises(DecodeError):
+        codec.decode(data, list[Any] if kind == "list" else kind)
+
+
+@pytest.mark.parametrize("data", [b"\xd6\xff\0\0\0\x01", b"\xd4\x05a"])
+def test_ext_is_no_datetime(codec: Codec, data: bytes) -> None:
+    from datetime import datetime
+
+    with pytest.raises(DecodeError):
+        codec.decode(data, datetime)
+
+
+def test_ext_is_never_encoded(codec: Codec) -> None:
+    import msgpack
+
+    for value in (
+        msgpack.ExtType(5, b"abc"),
+        msgpack.Timestamp(1, 2),
+        msgspec.msgpack.Ext(5, b"abc"),
+    ):
+        try:
+            data = codec.encode([value])
+        except EncodeError as error:
+            assert error.sent == "no"
+        else:
+            assert data[1] not in {*range(0xC7, 0xCA), *range(0xD4, 0xD9)}, data.hex()
+
+
+def test_deep_values_that_fit_come_back(codec: Codec) -> None:
+    value = nested(100)
+    assert codec.decode(codec.encode(value)) == value
+    depth = sys.getrecursionlimit()
+    try:
+        decoded = codec.decode(b"\x91" * depth + b"\x01")
+    except DecodeError:
+        return
+    while isinstance(decoded, list):
+        decoded = decoded[0]
+    assert decoded == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "path"),
+    [
+        (list[int], b"\x92\x01\xa1x", "$[1]"),
+        (dict[str, list[int]], b"\x81\xa1a\x91\xa1x", "[0]"),
+        (msgspec.defstruct("A", [("a", list[int])]), b"\x81\xa1a\x91\xa1x", "$.a[0]"),
+        (tuple[int, str], b"\x92\x01\x02", "$[1]"),
+    ],
+    ids=["list", "dict", "struct", "tuple"],
+)
+def test_decode_error_names_the_path(codec: Codec, kind: Any, data: bytes, path: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        codec.decode(data, kind)
+    assert path in str(caught.value)

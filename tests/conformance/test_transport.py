@@ -1,0 +1,374 @@
+"""What every transport does, whatever carries its bytes; see razorg/transport/base.py."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from razorg.transport import registry
+from razorg.transport.address import Address
+from razorg.transport.base import Connection, Listener
+
+KINDS = ("tcp4", "tcp6", "unix", "memory")
+PATIENCE = 20.0  # seconds for one wait; nothing here waits when all is well
+LARGE = bytes(range(256)) * 32 * 1024  # 8 MiB: more than the kernel holds for one direction
+_names = itertools.count()
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(autouse=True)
+def limit() -> Iterator[None]:
+    with gevent.Timeout(PATIENCE):
+        yield
+
+
+@pytest.fixture(params=KINDS)
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Address:
+    if request.param == "tcp6":
+        if not has_ipv6():
+            print("no ::1 on this machine: IPv6 is not tested")
+            pytest.skip("no ::1 on this machine")
+        return Address("tcp", "::1", 0)
+    if request.param == "unix":
+        return Address("unix", str(tmp_path / "s"))
+    if request.param == "memory":
+        return Address("memory", f"conformance-{next(_names)}")
+    return Address("tcp", "127.0.0.1", 0)
+
+
+@pytest.fixture
+def listener(address: Address) -> Iterator[Listener]:
+    listener = registry.listen(address)
+    yield listener
+    listener.close()
+
+
+@pytest.fixture
+def link(listener: Listener) -> Iterator[tuple[Any, Any]]:
+    """A client's connection and its other end."""
+    accepting = gevent.spawn(listener.accept)
+    client = registry.connect(listener.address, 5.0)
+    server = accepting.get()
+    yield client, server
+    client.close()
+    server.close()
+
+
+def read_some(connection: Connection) -> bytes:
+    while (data := connection.read(65_536)) is None:
+        connection.wait_readable()
+    return data
+
+
+def read_exactly(connection: Connection, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        part = read_some(connection)
+        assert part, f"ended after {len(data)} of {count} bytes"
+        data += part
+    return bytes(data)
+
+
+def read_all(connection: Connection) -> bytes:
+    return b"".join(iter(lambda: read_some(connection), b""))
+
+
+def write_all(connection: Connection, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        count = connection.write(view)
+        view = view[count:]
+        if not count:
+            connection.wait_writable()
+
+
+def wait_until(condition: Any) -> None:
+    while not condition():
+        gevent.sleep(0)
+
+
+def wait_closed(listener: Listener) -> None:
+    wait_until(lambda: listener.fileno() == -1)
+
+
+def spawn_waiting(function: Any) -> Any:
+    """A greenlet that is inside ``function`` (which blocks) when this returns."""
+    started = Event()
+
+    def run() -> None:
+        started.set()
+        function()
+
+    greenlet = gevent.spawn(run)
+    started.wait()
+    assert not greenlet.ready()
+    return greenlet
+
+
+def outcome(greenlet: Any) -> Any:
+    """What the greenlet raised, without a report of it on stderr."""
+    greenlet.join()
+    return greenlet.exception
+
+
+def test_echo_both_ways(link: tuple[Any, Any]) -> None:
+    client, server = link
+    assert client.read(10) is None
+    assert server.read(10) is None
+    assert client.write(b"question") == 8
+    assert read_exactly(server, 8) == b"question"
+    assert server.write(memoryview(b"answer")) == 6
+    assert read_exactly(client, 6) == b"answer"
+
+
+def test_read_into_a_buffer(link: tuple[Any, Any]) -> None:
+    client, server = link
+    buffer = bytearray(8)
+    assert server.read_into(memoryview(buffer)) is None
+    client.write(b"abc")
+    server.wait_readable()
+    assert server.read_into(memoryview(buffer)[2:]) == 3
+    assert buffer == b"\0\0abc\0\0\0"
+    client.close()
+    server.wait_readable()
+    assert server.read_into(memoryview(buffer)) == 0
+
+
+def test_read_takes_at_most_what_is_asked(link: tuple[Any, Any]) -> None:
+    client, server = link
+    client.write(b"abcdef")
+    server.wait_readable()
+    assert server.read(4) == b"abcd"
+    assert server.read(4) == b"ef"
+    assert server.read(4) is None
+
+
+def test_write_pieces(link: tuple[Any, Any]) -> None:
+    client, server = link
+    pieces = [b"one", bytearray(b""), memoryview(b"two"), b"three"]
+    assert client.write_pieces(pieces) == 11
+    assert read_exactly(server, 11) == b"onetwothree"
+    many = [b"xy"] * 2_000  # more than one sendmsg takes
+    sent = client.write_pieces(many)
+    assert 0 < sent <= 4_000
+    assert read_exactly(server, sent) == (b"xy" * 2_000)[:sent]
+
+
+def test_large_transfers_both_ways_at_once(link: tuple[Any, Any]) -> None:
+    client, server = link
+    writers = [gevent.spawn(write_all, end, LARGE) for end in link]
+    readers = [gevent.spawn(read_exactly, end, len(LARGE)) for end in (client, server)]
+    assert [reader.get() == LARGE for reader in readers] == [True, True]
+    gevent.joinall(writers, raise_error=True)
+
+
+def test_a_write_stops_when_nobody_reads(link: tuple[Any, Any]) -> None:
+    client, server = link
+    handed = 0
+    while count := client.write(LARGE):
+        handed += count
+        assert handed < 256 * 1024 * 1024
+    rest = gevent.spawn(write_all, client, b"end")
+    assert read_exactly(server, handed + 3)[-3:] == b"end"
+    rest.get()
+
+
+def test_end_of_stream_after_the_data(link: tuple[Any, Any]) -> None:
+    client, server = link
+    client.write(b"last words")
+    client.close()
+    assert read_all(server) == b"last words"
+    assert server.read(10) == b""
+    assert server.end_of_stream()
+
+
+def test_half_close_still_gets_the_answer(link: tuple[Any, Any]) -> None:
+    client, server = link
+    client.write(b"question")
+    client.shutdown_write()
+    assert read_all(server) == b"question"
+    server.write(b"answer")
+    server.shutdown_write()
+    assert read_all(client) == b"answer"
+    with pytest.raises(OSError):
+        client.write(b"more")
+
+
+def test_writing_to_a_closed_peer_fails(link: tuple[Any, Any]) -> None:
+    client, server = link
+    server.close()
+    with pytest.raises(OSError):
+        while True:
+            write_all(client, b"x" * 1024)
+
+
+def test_close_of_the_peer_wakes_a_reader(link: tuple[Any, Any]) -> None:
+    client, server = link
+    reader = gevent.spawn(read_all, server)
+    gevent.sleep(0)
+    client.close()
+    assert reader.get() == b""
+
+
+def test_close_wakes_reader_and_writer_with_oserror(link: tuple[Any, Any]) -> None:
+    client, _ = link
+    stalled = Event()
+
+    def write() -> None:
+        while True:
+            if not client.write(LARGE):
+                stalled.set()
+                client.wait_writable()
+
+    reader = spawn_waiting(client.wait_readable)
+    writer = gevent.spawn(write)
+    stalled.wait()
+    client.close()
+    assert isinstance(outcome(reader), OSError)
+    assert isinstance(outcome(writer), OSError)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda end: end.read(1),
+        lambda end: end.read_into(memoryview(bytearray(1))),
+        lambda end: end.write(b"x"),
+        lambda end: end.write_pieces([b"x", b"y"]),
+        lambda end: end.wait_readable(),
+        lambda end: end.wait_writable(),
+        lambda end: end.shutdown_write(),
+    ],
+    ids=["read", "read_into", "write", "pieces", "wait_readable", "wait_writable", "shutdown"],
+)
+def test_everything_fails_after_close(link: tuple[Any, Any], use: Any) -> None:
+    """At once: no byte may be handed over by a connection that was closed here."""
+    client, server = link
+    server.write(b"unread")
+    client.close()
+    client.close()
+    client.stop_waiting_to_read()
+    assert client.end_of_stream()
+    with pytest.raises(OSError):
+        use(client)
+
+
+def test_close_hands_nothing_over_while_a_reader_still_waits(link: tuple[Any, Any]) -> None:
+    client, server = link
+    reader = spawn_waiting(client.wait_readable)
+    client.close()
+    try:
+        with pytest.raises(OSError):
+            client.write(b"too late")
+        with pytest.raises(OSError):
+            client.write_pieces([b"too", b"late"])
+        with pytest.raises(OSError):
+            client.read(1)
+        with pytest.raises(OSError):
+            client.shutdown_write()
+    finally:
+        assert isinstance(outcome(reader), OSError)
+    assert read_all(server) == b""
+
+
+def test_stop_waiting_to_read(link: tuple[Any, Any]) -> None:
+    client, server = link
+    waiting = spawn_waiting(client.wait_readable)
+    client.stop_waiting_to_read()
+    assert waiting.get() is None
+    assert client.read(10) is None
+    server.write(b"later")
+    assert read_exactly(client, 5) == b"later"
+
+
+def test_a_wait_that_timed_out_harms_nothing(link: tuple[Any, Any]) -> None:
+    client, server = link
+    with gevent.Timeout(0.01, False):
+        client.wait_readable()
+    server.write(b"later")
+    assert read_exactly(client, 5) == b"later"
+
+
+def test_end_of_stream_is_seen_without_reading(link: tuple[Any, Any]) -> None:
+    client, server = link
+    assert not client.end_of_stream()
+    server.write(b"x")
+    client.wait_readable()
+    assert not client.end_of_stream()
+    assert read_exactly(client, 1) == b"x"
+    server.close()
+    client.wait_readable()
+    assert client.end_of_stream()
+
+
+def test_many_connections_of_one_listener(listener: Listener) -> None:
+    ends = []
+    for number in range(10):
+        accepting = gevent.spawn(listener.accept)
+        client = registry.connect(listener.address, 5.0)
+        ends.append((bytes([number]), client, accepting.get()))
+    for mark, client, _ in ends:
+        client.write(mark)
+    for mark, client, server in reversed(ends):
+        assert read_exactly(server, 1) == mark
+        client.close()
+        server.close()
+
+
+def test_connecting_where_nobody_listens(address: Address) -> None:
+    gone = registry.listen(address)
+    target = gone.address
+    gone.close()
+    wait_closed(gone)
+    with pytest.raises(OSError):
+        registry.connect(target, 5.0)
+
+
+def test_close_wakes_accept_with_oserror(listener: Listener) -> None:
+    accepting = spawn_waiting(listener.accept)
+    listener.close()
+    listener.close()
+    assert isinstance(outcome(accepting), OSError)
+    with pytest.raises(OSError):
+        listener.accept()
+
+
+def test_address_in_use_and_free_again(listener: Listener) -> None:
+    with pytest.raises(OSError) as caught:
+        registry.listen(listener.address)
+    assert caught.value.errno == errno.EADDRINUSE
+    listener.close()
+    wait_closed(listener)
+    again = registry.listen(listener.address)
+    assert again.address == listener.address
+    again.close()
+
+
+def test_addresses_and_peers(address: Address, listener: Listener, link: tuple[Any, Any]) -> None:
+    client, server = link
+    assert (listener.address.scheme, listener.address.name) == (address.scheme, address.name)
+    assert client.peer == str(listener.address)
+    assert server.peer.startswith(f"{address.scheme}://")
+    if address.scheme == "tcp":
+        assert 0 < listener.address.port <= 65_535
+        host = f"[{address.name}]" if ":" in address.name else address.name
+        assert client.peer == f"tcp://{host}:{listener.address.port}"
+        assert server.peer.startswith(f"tcp://{host}:")
+        assert server.peer != client.peer
+        assert listener.fileno() >= 0

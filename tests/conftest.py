@@ -1,0 +1,73 @@
+"""What all tests share: the hypothesis profile, and a check for what a test left behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+from hypothesis import settings
+
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.load_profile("ci")
+
+HERE = Path(__file__).parent
+#: Folders whose tests open connections.
+CHECKED = ("io", "conformance", "interop")
+#: Fixtures of a wider scope that hold connections for many tests, and close them at their own end.
+HOLDERS = {"world"}
+SETTLE_SECONDS = 2.0
+DESCRIPTORS = Path("/proc/self/fd")
+
+
+@pytest.fixture(autouse=True)
+def leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a descriptor, a thread or a greenlet behind."""
+    path = request.node.path
+    folder = path.relative_to(HERE).parts[0] if path.is_relative_to(HERE) else ""
+    if folder not in CHECKED or HOLDERS & set(request.fixturenames):
+        yield
+        return
+    gevent.get_hub().threadpool.apply(int)  # what gevent itself keeps is there from here on
+    before = _held()
+    yield
+    leaked = _held() - before
+    waited = 0.0
+    while leaked and waited < SETTLE_SECONDS:
+        gevent.sleep(0.01)
+        waited += 0.01
+        leaked = _held() - before
+    if leaked:
+        pytest.fail("left behind:\n  " + "\n  ".join(sorted(leaked)))
+
+
+def _held() -> set[str]:
+    return _descriptors() | _threads() | _greenlets()
+
+
+def _descriptors() -> set[str]:
+    found = set()
+    if DESCRIPTORS.is_dir():
+        for name in os.listdir(DESCRIPTORS):
+            try:
+                found.add(f"descriptor {name}: {os.readlink(DESCRIPTORS / name)}")
+            except OSError:
+                pass  # the descriptor that listed the folder
+    return found
+
+
+def _threads() -> set[str]:
+    return {f"thread {thread.name} ({thread.ident})" for thread in threading.enumerate()}
+
+
+def _greenlets() -> set[str]:
+    gc.collect()
+    return {
+        f"greenlet {item!r}"
+        for item in gc.get_objects()
+        if isinstance(item, gevent.Greenlet) and not item.dead
+    }
