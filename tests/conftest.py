@@ -24,6 +24,12 @@ SETTLE_SECONDS = 2.0
 DESCRIPTORS = Path("/proc/self/fd")
 
 
+def pytest_collection_finish() -> None:
+    """Keep all that imports made out of ``gc.get_objects``: ten times as fast for each test."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a descriptor, a thread or a greenlet behind."""
@@ -40,6 +46,7 @@ def leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     while leaked and waited < SETTLE_SECONDS:
         gevent.sleep(0.01)
         waited += 0.01
+        gc.collect()  # dear, so only now: nearly always nothing is left
         leaked = _held() - before
     if leaked:
         pytest.fail("left behind:\n  " + "\n  ".join(sorted(leaked)))
@@ -65,7 +72,6 @@ def _threads() -> set[str]:
 
 
 def _greenlets() -> set[str]:
-    gc.collect()
     return {
         f"greenlet {item!r}"
         for item in gc.get_objects()

@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-
-
 from razorg.api.errors import ErrorTable, Raises
 from razorg.api.service import MethodSpec, ServiceSpec, service_of
 from razorg.client.future import RpcFuture
@@ -185,16 +183,26 @@ class ServiceCalls:
         return from_spec
 
     def call(
-        self: Any, action: str, *args: Any, raises: Raises = None, returns: Any = Any,
-        timeout: float | None = None, idempotent: bool = False,
+        self: Any,
+        action: str,
+        *args: Any,
+        raises: Raises = None,
+        returns: Any = Any,
+        timeout: float | None = None,
+        idempotent: bool = False,
     ) -> Any:
         """Call ``"Service.method"`` without its interface; blocks this greenlet."""
         method = self._untyped(action, raises, returns, idempotent)
         return self.call_method(method, self.codec.encode(message_of(args)), timeout)
 
     def submit(
-        self: Any, action: str, *args: Any, raises: Raises = None, returns: Any = Any,
-        timeout: float | None = None, idempotent: bool = False,
+        self: Any,
+        action: str,
+        *args: Any,
+        raises: Raises = None,
+        returns: Any = Any,
+        timeout: float | None = None,
+        idempotent: bool = False,
     ) -> RpcFuture[Any]:
         """As ``call``, but gives a future."""
         method = self._untyped(action, raises, returns, idempotent)
@@ -203,7 +211,5 @@ class ServiceCalls:
         )
         return future
 
-    def _untyped(
-        self: Any, action: str, raises: Raises, returns: Any, idempotent: bool
-    ) -> Method:
+    def _untyped(self: Any, action: str, raises: Raises, returns: Any, idempotent: bool) -> Method:
         return make_method(self, action, returns, ErrorTable(raises), {"idempotent": idempotent})

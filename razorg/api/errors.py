@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Any, Union
+from typing import Any, Union, get_type_hints
 
 import msgspec
 
@@ -63,8 +63,9 @@ class ErrorTable:
         """Whether a handler may answer with the error."""
         if isinstance(error, DeclaredError):
             return isinstance(error, self.classes)
-        is_os_error = isinstance(error, OSError) and not isinstance(error, RpcError)
-        return is_os_error and error.errno is not None and isinstance(error, self.classes)
+        if not isinstance(error, OSError) or isinstance(error, RpcError):
+            return False
+        return error.errno is not None and isinstance(error, self.classes)
 
     def decode(self, flag: int, payload: int | Buffer, codec: Codec) -> Exception:
         """The exception for an error response."""
@@ -126,7 +127,7 @@ def _add_fixed(table: dict[Any, Any], key: Any, cls: type[Any]) -> None:
 def _check_value(cls: type[ErrorValue]) -> None:
     if not dataclasses.is_dataclass(cls):
         raise TypeError(f"{cls.__name__} is an ErrorValue and must be a @dataclass")
-    if cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+    if cls.__dataclass_params__.frozen:
         raise TypeError(f"{cls.__name__} must not be frozen: an exception gets a traceback")
     _twin(cls)
 
@@ -139,9 +140,9 @@ def _twin(cls: type[ErrorValue]) -> type[msgspec.Struct]:
     ``BaseException.__new__``, and printing the result crashes the interpreter."""
     twin = _twins.get(cls)
     if twin is None:
-        hints = msgspec._utils.get_class_annotations(cls)  # type: ignore[attr-defined]
+        hints = get_type_hints(cls, include_extras=True)
         fields: list[Any] = []
-        for field in dataclasses.fields(cls):
+        for field in dataclasses.fields(cls):  # type: ignore[arg-type]
             if field.default is not dataclasses.MISSING:
                 default: Any = field.default
                 mutable = isinstance(default, (list, dict, set)) and not isinstance(

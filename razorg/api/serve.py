@@ -46,6 +46,7 @@ class ServiceDispatch(Dispatch):
         self._services: set[str] = set()
         for instance in services:
             self._register(instance, codec)
+        self.inline = other.inline or any(item.inline for item in self._handlers.values())
 
     def _register(self, instance: Any, codec: Codec) -> None:
         if isinstance(instance, type):
@@ -67,7 +68,7 @@ class ServiceDispatch(Dispatch):
         handler = self._handlers.get(action)  # type: ignore[arg-type]
         if handler is not None:
             return handler.inline
-        return self._other.runs_inline(action)
+        return self._other.inline and self._other.runs_inline(action)
 
     def handle(self, session: Session, fields: RequestFields) -> None:
         handler = self._handlers.get(fields[1])  # type: ignore[arg-type]
@@ -107,12 +108,15 @@ def _run(handler: _Handler, session: Session, fields: RequestFields) -> Frame | 
         if not msg and handler.takes_one:
             raise DecodeError("no argument")
     except DecodeError as error:
-        log.warning("%s: the arguments of %r do not fit: %s", session.peer, fields[1], error)
+        log.warning(
+            "%s: the arguments of %r do not fit: %s", session.peer, fields[1], error.message
+        )
         return None
+    result: Any
     if handler.takes_one:
         result = handler.function(args)
     elif handler.takes_array:
-        result = handler.function(*args)
+        result = handler.function(*args)  # type: ignore[misc]
     else:
         result = handler.function()
     data = session.codec.encode(result)
@@ -170,4 +174,3 @@ class RpcServer(Server):
             raise TypeError("a server needs services or a dispatch")
         self._services = list(services)
         super().__init__(listen, served, codec, configured(config, ServerConfig, settings))
-

@@ -70,8 +70,12 @@ def method(function: FunctionT, /) -> FunctionT: ...
 
 @overload
 def method(
-    *, name: str | None = None, raises: Raises = None, idempotent: bool = False,
-    timeout: float | None = None, inline: bool = False,
+    *,
+    name: str | None = None,
+    raises: Raises = None,
+    idempotent: bool = False,
+    timeout: float | None = None,
+    inline: bool = False,
 ) -> Callable[[FunctionT], FunctionT]: ...
 
 
@@ -203,4 +207,3 @@ def _method_spec(
         errors=ErrorTable(options.raises),
         doc=inspect.getdoc(function) or "",
     )
-

@@ -58,8 +58,17 @@ def value_of(method: Method, outcome: Outcome) -> Any:
 class BlockingCall:
     """A call whose caller waits; nobody else sees it, so waking the greenlet is all it takes."""
 
-    __slots__ = ("_run_callback", "_switch", "_wake", "deadline", "frame", "method", "outcome",
-                 "seq", "timeout")
+    __slots__ = (
+        "_run_callback",
+        "_switch",
+        "_wake",
+        "deadline",
+        "frame",
+        "method",
+        "outcome",
+        "seq",
+        "timeout",
+    )
 
     def __init__(self, method: Method, run_callback: Callable[..., Any]) -> None:
         self.method = method
@@ -85,8 +94,19 @@ class BlockingCall:
 class ClientTask:
     """A call whose end goes to the user's channel; ``tag`` is whatever the user gave."""
 
-    __slots__ = ("_outcome", "_reply", "action", "channel", "deadline", "frame", "method", "msg",
-                 "seq", "tag", "timeout")
+    __slots__ = (
+        "_outcome",
+        "_reply",
+        "action",
+        "channel",
+        "deadline",
+        "frame",
+        "method",
+        "msg",
+        "seq",
+        "tag",
+        "timeout",
+    )
 
     def __init__(
         self, method: Method, action: int | str, msg: Any, channel: Channel, tag: Any

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _get = AsyncResult.get
 
 
-class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[type-arg,misc]
+class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
     """The result of a call that runs.
 
     It is the call's own entry in the in-flight table.  Waiting with a timeout leaves the call

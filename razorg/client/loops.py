@@ -11,7 +11,7 @@ from razorg.errors import RemoteProtocolError
 from razorg.link.outbox import Outbox
 from razorg.link.reading import FrameReader
 from razorg.link.writing import FrameWriter
-from razorg.wire.heads import Buffer, Frame, ResponseFields
+from razorg.wire.heads import Frame, ResponseFields
 
 if TYPE_CHECKING:
     from razorg.client.stream import ClientStream
@@ -22,8 +22,8 @@ class Remainder:
 
     __slots__ = ("frame",)
 
-    def __init__(self, data: Buffer) -> None:
-        self.frame: Frame | None = data if isinstance(data, bytes) else (data,)
+    def __init__(self, frame: Frame) -> None:
+        self.frame: Frame | None = frame
 
 
 def read_loop(stream_ref: ref[ClientStream], reader: FrameReader[ResponseFields]) -> None:

@@ -56,7 +56,10 @@ class StreamPool(RawActions):
         """Call and block this greenlet; what was not sent moves to a new connection, once."""
         try:
             try:
-                return self.stream().call(method, msg, None, timeout)
+                stream = self._stream
+                if stream is None or stream.is_closed:
+                    stream = self.stream()
+                return stream.call(method, msg, None, timeout)
             except ConnectionLost as error:
                 if error.sent != "no":
                     raise
@@ -73,11 +76,20 @@ class StreamPool(RawActions):
         return future
 
     def _start(
-        self, method: Method, action: int | str, msg: Any, data: bytes, blob: Any,
-        timeout: float | None, notify: Any, tag: Any,
+        self,
+        method: Method,
+        action: int | str,
+        msg: Any,
+        data: bytes,
+        blob: Any,
+        timeout: float | None,
+        notify: Any,
+        tag: Any,
     ) -> Any:
         if notify is None:
-            return self._on_stream(method, lambda stream: stream.submit(method, data, blob, timeout))
+            return self._on_stream(
+                method, lambda stream: stream.submit(method, data, blob, timeout)
+            )
 
         def start(stream: ClientStream) -> ClientTask:
             task = ClientTask(method, action, msg, stream.channel(notify), tag)
@@ -91,7 +103,7 @@ class StreamPool(RawActions):
                 return start(self.stream())
             except ConnectionLost:  # noticed before anything was sent
                 return start(self.stream())
-        except (ConnectionError) as error:
+        except ConnectionError as error:
             if not isinstance(error, RpcError):
                 raise
             return failed_future(method, error.located(method.name, self.address))
@@ -106,7 +118,7 @@ class StreamPool(RawActions):
         return self.stream().ping(timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """Let the calls in flight end (see ``ClientStream.close``), then disconnect.  Idempotent."""
+        """Let the calls in flight end, as ``ClientStream.close`` does, then disconnect."""
         self._is_closed = True
         if self._stream is not None:
             self._stream.close(timeout)

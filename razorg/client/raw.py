@@ -23,19 +23,35 @@ class RawActions:
 
     @overload
     def send(
-        self, action: int | str, msg: Any = None, blob: Buffer | None = None, *,
+        self,
+        action: int | str,
+        msg: Any = None,
+        blob: Buffer | None = None,
+        *,
         timeout: float | None = None,
     ) -> RpcFuture[Reply]: ...
 
     @overload
     def send(
-        self, action: int | str, msg: Any = None, blob: Buffer | None = None, *,
-        timeout: float | None = None, notify: Any, tag: Any = None,
+        self,
+        action: int | str,
+        msg: Any = None,
+        blob: Buffer | None = None,
+        *,
+        timeout: float | None = None,
+        notify: Any,
+        tag: Any = None,
     ) -> ClientTask: ...
 
     def send(
-        self, action: int | str, msg: Any = None, blob: Buffer | None = None, *,
-        timeout: float | None = None, notify: Any = None, tag: Any = None,
+        self,
+        action: int | str,
+        msg: Any = None,
+        blob: Buffer | None = None,
+        *,
+        timeout: float | None = None,
+        notify: Any = None,
+        tag: Any = None,
     ) -> Any:
         """Send a raw action: a number or a name, a message (None: none at all), and a blob.
 
@@ -58,7 +74,14 @@ class RawActions:
         )
 
     def _start(
-        self, method: Method, action: int | str, msg: Any, data: bytes, blob: Buffer | None,
-        timeout: float | None, notify: Any, tag: Any,
+        self,
+        method: Method,
+        action: int | str,
+        msg: Any,
+        data: bytes,
+        blob: Buffer | None,
+        timeout: float | None,
+        notify: Any,
+        tag: Any,
     ) -> Any:
         raise NotImplementedError

@@ -73,6 +73,7 @@ class ClientStream(RawActions):
         self._last_call_at = self.last_response_at
         self._error: BaseException | None = None
         self._is_closing = False
+        self._max_msg_bytes = self.config.limits.max_msg_bytes
         self._hub = get_hub()
         self._run_callback = self._hub.loop.run_callback
         self._window = BoundedSemaphore(self.config.window)
@@ -161,12 +162,15 @@ class ClientStream(RawActions):
             if not self.is_closed and self._conn.end_of_stream():
                 self.lose(ConnectionError("the peer closed the connection while it was idle"))
         self._last_call_at = now
-        self._check_open(call.method)
-        blob = as_blob(blob)
-        check_sizes(msg, blob, self.config.limits)
+        if self.is_closed or self._is_closing:
+            self._check_open(call.method)
+        if blob is not None:
+            blob = as_blob(blob)
+        if blob is not None or len(msg) > self._max_msg_bytes:
+            check_sizes(msg, blob, self.config.limits)
         call.timeout = timeout if timeout is not None else self.config.task_timeout
         call.deadline = now + call.timeout
-        if not self._window.acquire(blocking=False):
+        if not self._window.acquire(False):
             self._wait_for_window(call)
         try:
             frame = request_frame(
@@ -178,7 +182,7 @@ class ClientStream(RawActions):
         call.frame = frame
         self._in_flight.register(call)
         if len(self._in_flight) == 1 and frame.__class__ is bytes and self._outbox.is_idle:
-            self._write_at_once(call, frame)  # type: ignore[arg-type]
+            self._write_at_once(call, frame)  # type: ignore[arg-type,unused-ignore]
         else:
             self._outbox.put(call)
 
@@ -193,7 +197,7 @@ class ClientStream(RawActions):
             call.frame = None
         elif written:
             call.frame = None
-            self._outbox.put(Remainder(memoryview(frame)[written:]))
+            self._outbox.put(Remainder((memoryview(frame)[written:],)))
         else:
             self._outbox.put(call)
 
@@ -242,7 +246,8 @@ class ClientStream(RawActions):
             settle(frame[0], frame)
 
     def _expire(self, call: Call) -> None:
-        where = "the request was not sent yet" if call.frame is not None else "no response"
+        written = call.frame is None
+        where = "the request was written" if written else "the request was not yet written"
         self.cancel(
             call,
             CallTimeout(
@@ -264,7 +269,7 @@ class ClientStream(RawActions):
         self._conn.close()
         self._outbox.close()
         cause = error
-        for call in self._in_flight.all():
+        for call in list(self._in_flight.values()):
             lost = self._lost_error(sent_of(call), call.method, cause)
             self._settle(call.seq, lost)
         for ping in self._pings.values():
@@ -322,7 +327,8 @@ class ClientStream(RawActions):
             pong.wait(timeout)
             if not pong.ready():
                 raise CallTimeout(f"no pong within {timeout:g} s", address=self.address)
-            return max(pong.get() - started, 0.0)
+            pong_at: float = pong.get()
+            return max(pong_at - started, 0.0)
         finally:
             self._pings.pop(seq, None)
 
@@ -358,8 +364,15 @@ class ClientStream(RawActions):
         return f"<ClientStream {self.address} {state}, {len(self._in_flight)} in flight>"
 
     def _start(
-        self, method: Method, action: int | str, msg: Any, data: bytes, blob: Buffer | None,
-        timeout: float | None, notify: Any, tag: Any,
+        self,
+        method: Method,
+        action: int | str,
+        msg: Any,
+        data: bytes,
+        blob: Buffer | None,
+        timeout: float | None,
+        notify: Any,
+        tag: Any,
     ) -> Any:
         if notify is None:
             return self.submit(method, data, blob, timeout)

@@ -8,6 +8,7 @@ import msgpack
 import msgspec
 
 from razorg.codec.base import Codec, Decoder
+from razorg.codec.ext import may_hold_timestamp, refuse_timestamps
 from razorg.codec.path import ENCODE_FAILURES, encode_error
 from razorg.codec.typed import BUILTIN_TYPES, converter, is_untyped
 from razorg.errors import DecodeError
@@ -29,13 +30,19 @@ def _refuse_ext(code: int, data: bytes) -> Any:
     raise ValueError(f"ext type {code} ({len(data)} bytes) is no part of the protocol")
 
 
+_unpackb = msgpack.unpackb
+
+
 def _unpack(data: Buffer) -> Any:
     try:
-        return msgpack.unpackb(data, strict_map_key=False, ext_hook=_refuse_ext)
+        value = _unpackb(data, strict_map_key=False, ext_hook=_refuse_ext)
     except msgpack.ExtraData as error:
         raise DecodeError(f"{len(error.extra)} bytes after the value") from None
     except _DECODE_FAILURES as error:
         raise DecodeError(f"not msgpack: {str(error) or type(error).__name__}") from None
+    if b"\xff" in data and may_hold_timestamp(data):
+        refuse_timestamps(value)
+    return value
 
 
 class MsgpackCodec(Codec):

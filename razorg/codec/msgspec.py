@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from razorg.codec.base import Codec, Decoder
+from razorg.codec.ext import may_hold_timestamp, refuse_timestamps
 from razorg.codec.path import ENCODE_FAILURES, encode_error
 from razorg.codec.typed import BUILTIN_TYPES, convert, is_untyped
 from razorg.errors import DecodeError
@@ -30,9 +31,12 @@ class MsgspecCodec(Codec):
 
     def encode(self, value: Any) -> bytes:
         try:
-            return self._encode(value)
+            data = self._encode(value)
         except ENCODE_FAILURES as error:
             raise encode_error(self._encode, value, error) from None
+        if may_hold_timestamp(data):  # of a datetime with a zone, which travels as text
+            data = self._encode(msgspec.to_builtins(value, builtin_types=BUILTIN_TYPES))
+        return data
 
     def decode(self, data: Buffer, type: Any = Any) -> Any:
         return self.decoder(type)(data)
@@ -44,14 +48,19 @@ class MsgspecCodec(Codec):
 
         def decode(data: Buffer) -> Any:
             try:
-                return fast(data)
+                if not may_hold_timestamp(data):
+                    return fast(data)
             except _DECODE_FAILURES:
-                return convert(self._decode_any(data), type)
+                pass  # it may only differ as the reference allows
+            return convert(self._decode_any(data), type)
 
         return decode
 
     def _decode_any(self, data: Buffer) -> Any:
         try:
-            return self._unpack(data)
+            value = self._unpack(data)
         except _DECODE_FAILURES as error:
             raise DecodeError(f"not msgpack: {str(error) or error.__class__.__name__}") from None
+        if may_hold_timestamp(data):
+            refuse_timestamps(value)
+        return value

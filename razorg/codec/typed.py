@@ -8,7 +8,7 @@ wants and tried again, so that leniency costs nothing on the way that is taken n
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
@@ -75,10 +75,24 @@ def converter(type: Any) -> Callable[[Any], Any]:
             return value if value.__class__ is scalar else convert(value, scalar)
 
         return convert_scalar
+    if get_origin(type) is tuple and _SCALARS.issuperset(get_args(type)):
+        return _scalars_converter(type)
     return lambda value: convert(value, type)
 
 
 _NONE = None.__class__
+
+
+def _scalars_converter(type: Any) -> Callable[[Any], Any]:
+    """For arguments that are all plain: values of just these classes fit as they are."""
+    classes = get_args(type)
+
+    def convert_scalars(value: Any) -> Any:
+        if value.__class__ is list and tuple([part.__class__ for part in value]) == classes:
+            return tuple(value)
+        return convert(value, type)
+
+    return convert_scalars
 
 
 def convert(value: Any, type: Any) -> Any:
@@ -125,8 +139,10 @@ def _reshape_fields(value: Any, info: Any) -> Any:
     fields = info.fields
     if isinstance(info, inspect.NamedTupleType):
         if isinstance(value, dict):
-            names = [field.encode_name for field in fields]
-            value = [value[name] for name in names if name in value]
+            present = [field.encode_name in value for field in fields]
+            if present != sorted(present, reverse=True):
+                return value  # a gap: what comes after it must not move up
+            value = [value[field.encode_name] for field in fields[: sum(present)]]
         if not isinstance(value, list):
             return value
         return [_reshape(part, field.type) for part, field in zip(value, fields)] + value[

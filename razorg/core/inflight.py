@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from razorg.errors import RemoteProtocolError
 
@@ -17,17 +17,14 @@ class Entry(Protocol):
 EntryT = TypeVar("EntryT", bound=Entry)
 
 
-class InFlight(Generic[EntryT]):
-    """Calls by seq.  A call leaves the table once, and whoever takes it out ends it."""
+class InFlight(dict[int, EntryT]):
+    """Calls by seq, oldest first.  A call leaves once, and whoever takes it out ends it."""
 
-    __slots__ = ("_calls", "next_seq")
+    __slots__ = ("next_seq",)
 
     def __init__(self) -> None:
-        self._calls: dict[int, EntryT] = {}
+        super().__init__()
         self.next_seq = 1
-
-    def __len__(self) -> int:
-        return len(self._calls)
 
     def take_seq(self) -> int:
         """A seq for a request that is not kept here: a ping."""
@@ -40,14 +37,14 @@ class InFlight(Generic[EntryT]):
         seq = self.next_seq
         self.next_seq = seq + 1
         call.seq = seq
-        self._calls[seq] = call
+        self[seq] = call
 
     def complete(self, seq: int) -> EntryT | None:
         """Take a call out; None when it has ended before (or was a ping).
 
         Raises RemoteProtocolError for a seq that no request has had yet.
         """
-        call = self._calls.pop(seq, None)
+        call = self.pop(seq, None)
         if call is None and seq >= self.next_seq:
             raise RemoteProtocolError(
                 f"a response to request {seq}; the next request will be {self.next_seq}"
@@ -56,8 +53,4 @@ class InFlight(Generic[EntryT]):
 
     def expired(self, now: float) -> list[EntryT]:
         """The calls whose deadline has passed; they stay until they are completed."""
-        return [call for call in self._calls.values() if call.deadline <= now]
-
-    def all(self) -> list[EntryT]:
-        """All calls, oldest first."""
-        return list(self._calls.values())
+        return [call for call in self.values() if call.deadline <= now]

@@ -42,7 +42,7 @@ class Outbox(Generic[ItemT]):
 
     def take(self) -> list[ItemT] | None:
         """The next batch; blocks the writer; None when closed and all batches are taken."""
-        batch = self._channel.get()
+        batch: list[ItemT] | None = self._channel.get()
         if batch is self._open:
             self._open = None
         return batch

@@ -11,8 +11,10 @@ from razorg.errors import RemoteProtocolError
 from razorg.transport.base import Connection
 from razorg.wire.parser import FieldsT, FrameParser
 
-READ_BYTES = 64 * 1024
-READ_BYTES_MAX = 1024 * 1024
+#: One read takes what the frame that has begun still lacks, but at least this: some dozens of
+#: small frames.  More at once would keep the peer waiting for the answers to the first of them,
+#: and both sides would work in turns instead of at the same time.
+READ_BYTES = 4 * 1024
 
 
 class FrameReader(Generic[FieldsT]):
@@ -21,7 +23,6 @@ class FrameReader(Generic[FieldsT]):
     def __init__(self, conn: Connection, parser: FrameParser[FieldsT]) -> None:
         self._conn = conn
         self._parser = parser
-        self._read_bytes = READ_BYTES
         self._is_stopped = False
         self._frame_since: float | None = None
         self._frame_bytes = 0  # how much the incomplete frame announced
@@ -44,11 +45,9 @@ class FrameReader(Generic[FieldsT]):
                     continue
                 frames = self._parser.filled(count) if count else None
             else:
-                data = self._conn.read(self._read_bytes)
+                data = self._conn.read(max(READ_BYTES, self._parser.missing_bytes))
                 if data is None:
                     continue
-                if len(data) == self._read_bytes:
-                    self._read_bytes = min(2 * len(data), READ_BYTES_MAX)
                 frames = self._parser.feed(data) if data else None
             if frames is None:
                 if self._parser.is_partial:

@@ -29,7 +29,7 @@ class FrameWriter:
         chunk: list[bytes] = []
         for frame in frames:
             if frame.__class__ is bytes:
-                chunk.append(frame)  # type: ignore[arg-type]
+                chunk.append(frame)  # type: ignore[arg-type,unused-ignore]
                 size += len(frame)
                 if size < CHUNK_BYTES:
                     continue

@@ -51,8 +51,9 @@ class Acceptor:
                 if self._is_closed:
                     return
                 if back_off == _BACK_OFF_SECONDS:  # once, not at every try
-                    log.error("cannot accept at %s, will go on trying: %s",
-                              self.listener.address, error)
+                    log.error(
+                        "cannot accept at %s, will go on trying: %s", self.listener.address, error
+                    )
                 gevent.sleep(back_off)
                 back_off = min(2 * back_off, _BACK_OFF_MAX_SECONDS)
             finally:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from razorg.codec.base import Codec
 from razorg.codec.nil import encode_msg
+from razorg.codec.typed import is_untyped
 from razorg.errors import DecodeError, LocalProtocolError
 from razorg.server.answers import INTERNAL_ERROR, failure_frame
 from razorg.wire.encoder import as_blob, check_sizes, error_frame, response_frame
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from razorg.server.session import Session
 
 log = logging.getLogger("razorg")
+
+_NIL_BYTES = b"\xc0"
 
 
 class Request:
@@ -29,8 +32,10 @@ class Request:
         self._codec = codec
 
     def decode(self, type: Any = Any) -> Any:
-        """The message as ``type``; None when there is none.  DecodeError if it does not fit."""
-        return self._codec.decode(self.msg, type) if self.msg else None
+        """The message as ``type``; DecodeError if it does not fit.  No message reads as nil."""
+        if self.msg:
+            return self._codec.decode(self.msg, type)
+        return None if is_untyped(type) else self._codec.decode(_NIL_BYTES, type)
 
     def __repr__(self) -> str:
         return f"<Request {self.seq} {self.action!r} from {self.peer}>"
@@ -105,8 +110,9 @@ class Dispatch:
         raise NotImplementedError
 
     def runs_inline(self, action: int | str) -> bool:
-        """Whether requests of the action are handled in the reader."""
-        return self.inline
+        """Whether requests of the action are handled in the reader.  Only asked where
+        ``inline`` is set: there it may say no to some actions."""
+        return True
 
     def handle(self, session: Session, fields: RequestFields) -> None:
         """razorg's entrance: answers the request of these fields in whatever way."""

@@ -54,6 +54,8 @@ class Session:
         self.config = config
         self._conn = conn
         self._dispatch = dispatch
+        self._has_inline = dispatch.inline
+        self._dispatch_handle = dispatch.handle
         self._workers = workers
         self._hub = get_hub()
         self._reader = FrameReader(conn, RequestParser(config.limits))
@@ -63,7 +65,8 @@ class Session:
         self._worker_is_coming = False
         self._unanswered = 0  # read and not answered: the backlog and the running ones
         self._unwritten_bytes = 0
-        self._answered = Event()  # set when the reader, or the end, waits for answers
+        self._awaits_answers = False
+        self._answered = Event()  # set while the reader, or the end, awaits answers
         self._written = Event()  # set when answers wait for the writer
         self._is_dead = False
         self._heard_at = monotonic()
@@ -91,7 +94,7 @@ class Session:
                 self._heard_at = monotonic()
                 for fields in frames:
                     self._take(fields)
-                if self._backlog:
+                if self._backlog and not self._worker_is_coming:
                     self._wake_worker()
                 if self._unanswered >= self.config.max_running:
                     self._wait_while_unanswered(self.config.max_running)
@@ -105,15 +108,17 @@ class Session:
             self._put(response_frame(fields[0], b""))  # a ping
             return
         self._unanswered += 1
-        if self._dispatch.runs_inline(action):
+        if self._has_inline and self._dispatch.runs_inline(action):
             self._handle(fields)
         else:
             self._backlog.append(fields)
 
     def _wait_while_unanswered(self, count: int) -> None:
+        self._awaits_answers = True
         while self._unanswered >= count and not self._is_dead:
             self._answered.clear()
             self._answered.wait()
+        self._awaits_answers = False
 
     def _linger(self) -> None:
         """Say that all was said, and let the peer read it: closing with unread input would
@@ -131,18 +136,17 @@ class Session:
         backlog = self._backlog
         while backlog and self._unanswered - len(backlog) < self.config.max_running:
             fields = backlog.popleft()
-            if backlog:
+            if backlog and not self._worker_is_coming:
                 self._wake_worker()
             self._handle(fields)
 
     def _wake_worker(self) -> None:
-        if not self._worker_is_coming:
-            self._worker_is_coming = True
-            self._workers.wake(self)
+        self._worker_is_coming = True
+        self._workers.wake(self)
 
     def _handle(self, fields: RequestFields) -> None:
         try:
-            self._dispatch.handle(self, fields)
+            self._dispatch_handle(self, fields)
         except gevent.Timeout:
             pass  # the handler's own; it was answered and logged
 
@@ -152,9 +156,10 @@ class Session:
         """Send the one answer of a request; blocks while the peer does not take the earlier
         ones.  Dropped when the connection has ended."""
         self._unanswered -= 1
-        if self._backlog:
+        if self._backlog and not self._worker_is_coming:
             self._wake_worker()
-        self._answered.set()
+        if self._awaits_answers:
+            self._answered.set()
         self._put(frame)
 
     def answer_from_anywhere(self, seq: int, action: int | str) -> None:
@@ -167,7 +172,10 @@ class Session:
     def _put(self, frame: Frame) -> None:
         if self._is_dead or self._outbox.is_closed:
             return
-        self._unwritten_bytes += len(frame) if frame.__class__ is bytes else sum(map(len, frame))  # type: ignore[arg-type]
+        if frame.__class__ is bytes:
+            self._unwritten_bytes += len(frame)
+        else:
+            self._unwritten_bytes += sum(map(len, frame))  # type: ignore[arg-type]
         self._outbox.put(frame)
         if self._unwritten_bytes > self.config.max_unwritten_bytes:
             self._wait_for_writer()

@@ -34,31 +34,36 @@ class SocketConnection:
         self._readable = self._hub.loop.io(descriptor, _READ)
         self._writable = self._hub.loop.io(descriptor, _WRITE)
         self._is_closed = False
-        self._recv = sock.recv
-        self._recv_into = sock.recv_into
-        self._send = sock.send
+        self._recv: Any = sock.recv
+        self._recv_into: Any = sock.recv_into
+        self._send: Any = sock.send
+        self._sendmsg: Any = sock.sendmsg
 
     def read(self, max_bytes: int) -> bytes | None:
         try:
-            return self._recv(max_bytes)
+            data: bytes = self._recv(max_bytes)
+            return data
         except BlockingIOError:
             return None
 
     def read_into(self, buffer: memoryview) -> int | None:
         try:
-            return self._recv_into(buffer)
+            count: int = self._recv_into(buffer)
+            return count
         except BlockingIOError:
             return None
 
     def write(self, data: Buffer) -> int:
         try:
-            return self._send(data)
+            count: int = self._send(data)
+            return count
         except BlockingIOError:
             return 0
 
     def write_pieces(self, pieces: Sequence[Buffer]) -> int:
         try:
-            return self._sock.sendmsg(pieces[:_PIECES_MAX])
+            count: int = self._sendmsg(pieces[:_PIECES_MAX])
+            return count
         except BlockingIOError:
             return 0
 
@@ -81,13 +86,15 @@ class SocketConnection:
         if self._is_closed:
             return True
         try:
-            return self._recv(1, socket.MSG_PEEK) == b""
+            ended: bool = self._recv(1, socket.MSG_PEEK) == b""
+            return ended
         except BlockingIOError:
             return False
         except OSError:
             return True
 
     def shutdown_write(self) -> None:
+        self._check_open()
         try:
             self._sock.shutdown(socket.SHUT_WR)
         except OSError as error:
@@ -98,6 +105,8 @@ class SocketConnection:
         if self._is_closed:
             return
         self._is_closed = True
+        # The socket may stay open a moment longer; nothing goes through it any more.
+        self._recv = self._recv_into = self._send = self._sendmsg = _refuse
         if sys.is_finalizing():
             self._sock.close()
             return
@@ -148,6 +157,10 @@ class SocketListener:
             self._hub.cancel_waits_close_and_then(
                 (self._readable,), _closed_here(), self._sock.close
             )
+
+
+def _refuse(*_: Any) -> Any:
+    raise _closed_here()
 
 
 def _closed_here() -> OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
 import stat
@@ -15,6 +16,8 @@ from razorg.transport.original import system_socket
 from razorg.transport.sockets import SocketConnection, SocketListener
 from razorg.transport.tcp import BACKLOG
 
+log = logging.getLogger("razorg")
+
 
 class UnixListener(SocketListener):
     """Accepts connections at a socket file, and removes the file when closed if it made it."""
@@ -26,7 +29,10 @@ class UnixListener(SocketListener):
     def close(self) -> None:
         # Another server may have replaced the file: only our own is removed.
         if self._file is not None and self._file == _identity(self.address.name):
-            os.unlink(self.address.name)
+            try:
+                os.unlink(self.address.name)
+            except OSError as error:
+                log.warning("cannot remove %s: %s", self.address.name, error)
         self._file = None
         super().close()
 

@@ -61,9 +61,8 @@ class Body:
         return self._pieces
 
     def _next_piece(self) -> None:
-        while (
-            self._filled == self._sizes[len(self._pieces) - 1]
-            and len(self._pieces) < len(self._sizes)
+        while self._filled == self._sizes[len(self._pieces) - 1] and len(self._pieces) < len(
+            self._sizes
         ):
             self._pieces.append(bytearray())
             self._filled = 0

@@ -33,5 +33,5 @@ Buffer = Union[bytes, bytearray, memoryview]
 Frame = Union[bytes, tuple[Buffer, ...]]
 #: seq, action, client_id, msg, blob (None when the frame has none)
 RequestFields = tuple[int, Union[int, str], int, Buffer, Union[Buffer, None]]
-#: seq, flag, msg (the number itself with FLAG_NUMBER), blob or error bytes (None when there is none)
+#: seq, flag, msg (the number itself with FLAG_NUMBER), blob or error bytes (None for none)
 ResponseFields = tuple[int, int, Union[Buffer, int], Union[Buffer, None]]

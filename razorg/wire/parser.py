@@ -83,6 +83,8 @@ class FrameParser(Generic[FieldsT]):
             if self._body.missing_bytes:
                 return frames
             frames += self._end_body(self._body)
+            if self.error is not None:
+                return frames
             data = data[taken:]
         if self._tail:
             self._tail += data
@@ -135,19 +137,20 @@ class RequestParser(FrameParser[RequestFields]):
 
     def _scan(self, data: bytes, frames: list[RequestFields]) -> int:
         unpack, limits = REQUEST_HEAD.unpack_from, self._limits
-        max_msg, max_blob = limits.max_msg_bytes, limits.max_blob_bytes
+        max_name, max_msg = limits.max_action_bytes, limits.max_msg_bytes
+        max_blob = min(limits.max_blob_bytes, BLOB_BYTES_MAX)
         position, end = 0, len(data)
         while end - position >= 32:
             magic, ver, _, action, seq, client_id, msg_len, blob_len = unpack(data, position)
             if magic != MAGIC or ver != VERSION:
                 raise _wrong_start(magic, ver)
-            name_len = action & ~STRING_ACTION if action & STRING_ACTION else 0
-            if msg_len > max_msg or blob_len > max_blob or name_len:
+            has_name = action >= STRING_ACTION
+            name_len = action - STRING_ACTION if has_name else 0
+            if msg_len > max_msg or blob_len > max_blob or name_len > max_name:
                 self._check_length("an action", name_len, "max_action_bytes")
                 self._check_length("a message", msg_len, "max_msg_bytes")
                 self._check_length("a blob", blob_len, "max_blob_bytes")
-                if blob_len > BLOB_BYTES_MAX:
-                    raise RemoteProtocolError(f"a blob of {blob_len} bytes announced")
+                raise RemoteProtocolError(f"a blob of {blob_len} bytes announced")
             body = position + 32
             stop = body + name_len + msg_len + blob_len
             if stop > end:
@@ -158,16 +161,14 @@ class RequestParser(FrameParser[RequestFields]):
                 self._needed = stop - position
                 return position
             msg_at = body + name_len
+            if has_name:
+                try:
+                    action = data[body:msg_at].decode()
+                except UnicodeDecodeError as error:
+                    raise _wrong_name(error) from None
             blob_at = msg_at + msg_len
-            frames.append(
-                (
-                    seq,
-                    _action_name(data[body:msg_at]) if action & STRING_ACTION else action,
-                    client_id,
-                    data[msg_at:blob_at],
-                    data[blob_at:stop] if blob_len else None,
-                )
-            )
+            blob = data[blob_at:stop] if blob_len else None
+            frames.append((seq, action, client_id, data[msg_at:blob_at], blob))
             position = stop
         self._needed = 32
         return position
@@ -176,7 +177,10 @@ class RequestParser(FrameParser[RequestFields]):
         seq, action, client_id = head
         name, msg, blob = pieces
         if action & STRING_ACTION:
-            action = _action_name(bytes(name))
+            try:
+                action = name.decode()
+            except UnicodeDecodeError as error:
+                raise _wrong_name(error) from None
         return seq, action, client_id, msg, blob or None
 
 
@@ -218,9 +222,7 @@ class ResponseParser(FrameParser[ResponseFields]):
                 self._needed = stop - position
                 return position
             blob_at = body + msg_len
-            frames.append(
-                (seq, flag, data[body:blob_at], data[blob_at:stop] if blob_len else None)
-            )
+            frames.append((seq, flag, data[body:blob_at], data[blob_at:stop] if blob_len else None))
             position = stop
         self._needed = 20
         return position
@@ -237,8 +239,5 @@ def _wrong_start(magic: int, ver: int) -> RemoteProtocolError:
     return RemoteProtocolError(f"protocol version {ver}; this side speaks {VERSION}")
 
 
-def _action_name(name: bytes) -> str:
-    try:
-        return name.decode()
-    except UnicodeDecodeError as error:
-        raise RemoteProtocolError(f"an action that is not UTF-8: {error}") from None
+def _wrong_name(error: UnicodeDecodeError) -> RemoteProtocolError:
+    return RemoteProtocolError(f"an action that is not UTF-8: {error}")

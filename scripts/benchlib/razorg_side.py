@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import razorg
-
 from benchlib.contestants import Client
 from benchlib.drive import ARGUMENTS, RIGHT_OPERAND, Tally, wrong_answer
 from benchlib.workloads import Workload

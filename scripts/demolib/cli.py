@@ -71,6 +71,6 @@ def run(server: Child, root: Path, seconds: float) -> list[str]:
 
         print("\nErrors, as the caller sees them")
         wrong += show_all(pool, paths[0])
-        print("\nWhat the server logged of the one that was not declared")
+        print("\nWhat the server logged")
         print("\n".join("  " + line for line in server.log().splitlines()))
     return wrong

@@ -36,10 +36,15 @@ def show_all(pool: razorg.ClientPool, path: str) -> list[str]:
         ("an OSError", lambda: files.digest("."), IsADirectoryError, {"errno": errno.EISDIR}),
         ("the same, raw", lambda: pool.send(READ, read_nothing).get(), FileNotFoundError, {}),
         ("not declared", lambda: files.parts(path, 0), razorg.InternalError, {"sent": "yes"}),
-        ("too late", lambda: impatient.sleep(5), razorg.CallTimeout, {}),
+        ("too late", lambda: impatient.sleep(1), razorg.CallTimeout, {"sent": "maybe"}),
         ("nobody there", call_nobody, razorg.Unreachable, {"sent": "no"}),
-        ("no such method", lambda: pool.call("Files.drop"), razorg.MethodNotFound, {}),
-        ("a wrong argument", lambda: pool.call("Files.stat", 42), razorg.DecodeError, {}),
+        ("no such method", lambda: pool.call("Files.drop"), razorg.MethodNotFound, {"sent": "yes"}),
+        (
+            "a wrong argument",
+            lambda: pool.call("Files.stat", 42),
+            razorg.DecodeError,
+            {"sent": "yes"},
+        ),
     ]
     wrong = []
     for label, make, expected, attributes in mistakes:

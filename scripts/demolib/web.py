@@ -9,6 +9,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import socket
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -57,7 +58,10 @@ def refuse(start_response: StartResponse, status: str, text: str) -> Iterable[by
 def main() -> None:
     """Serve until standard input ends."""
     with razorg.connect(sys.argv[1], max_connections=1) as pool:
-        http = WSGIServer(("127.0.0.1", 0), make_app(pool), log=None)
+        listener = socket.create_server(("127.0.0.1", 0))
+        # pywsgi sends a page in pieces, each of which would wait for the one before to be received.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        http = WSGIServer(listener, make_app(pool), log=None)
         http.start()
         announce(f"127.0.0.1:{http.server_port}")
         wait_for_end()

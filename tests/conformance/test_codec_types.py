@@ -16,9 +16,6 @@ import msgpack
 import msgspec
 import pytest
 
-# A codec of your own is added to CODECS there, and goes through both files.
-from test_codec import codec  # noqa: F401
-
 from razorg.codec.base import Codec
 from razorg.errors import DecodeError
 
@@ -123,7 +120,7 @@ def name_of(case: Any) -> str:
 
 
 @pytest.mark.parametrize(("value", "kind"), ROUNDTRIPS, ids=name_of)
-def test_roundtrip(codec: Codec, value: Any, kind: Any) -> None:  # noqa: F811
+def test_roundtrip(codec: Codec, value: Any, kind: Any) -> None:
     decoded = codec.decode(codec.encode(value), kind)
     assert decoded == value
     assert type(decoded) is type(value)
@@ -142,7 +139,7 @@ PLAIN: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize(("value", "plain"), PLAIN, ids=lambda part: type(part).__name__)
-def test_what_the_wire_carries(codec: Codec, value: Any, plain: Any) -> None:  # noqa: F811
+def test_what_the_wire_carries(codec: Codec, value: Any, plain: Any) -> None:
     """Read by the package msgpack alone; fields in their order, dates and numbers as text."""
     read = msgpack.unpackb(codec.encode(value), strict_map_key=False)
     assert read == plain
@@ -186,7 +183,7 @@ FORGIVEN: list[tuple[str, Any, Any, Any]] = [
 @pytest.mark.parametrize(
     ("kind", "sent", "value"), [case[1:] for case in FORGIVEN], ids=[case[0] for case in FORGIVEN]
 )
-def test_forgiven(codec: Codec, kind: Any, sent: Any, value: Any) -> None:  # noqa: F811
+def test_forgiven(codec: Codec, kind: Any, sent: Any, value: Any) -> None:
     decoded = codec.decode(msgpack.packb(sent), kind)
     assert decoded == value
     assert type(decoded) is type(value)
@@ -196,7 +193,7 @@ REFUSED: list[tuple[str, Any, Any, str]] = [
     ("missing_field", Point, {"x": 1}, "y"),
     ("missing_field_in_array", Point, [1], "y"),
     ("missing_field_deep", list[Row], [{"note": None}], "$[0]"),
-    ("array_too_long", Point, [1, 2, "n", 4], "$"),
+    ("array_too_long", Point, [1, 2, "n", 4], "array"),
     ("float_for_int", int, 1.0, "int"),
     ("float_for_int_deep", Point, {"x": 1.0, "y": 2}, "$.x"),
     ("bool_for_int", int, True, "int"),
@@ -207,7 +204,7 @@ REFUSED: list[tuple[str, Any, Any, str]] = [
     ("str_for_int_key", dict[int, str], {"1": "a"}, "int"),
     ("nil_for_str", str, None, "str"),
     ("nil_for_int", int, None, "int"),
-    ("nil_for_struct", Point, None, "$"),
+    ("nil_for_struct", Point, None, "null"),
     ("nil_for_field", Point, {"x": None, "y": 1}, "$.x"),
     ("tuple_too_short", tuple[int, int], [1], "length 2"),
     ("tuple_too_long", tuple[int, int], [1, 2, 3], "length 2"),
@@ -231,13 +228,13 @@ REFUSED: list[tuple[str, Any, Any, str]] = [
 @pytest.mark.parametrize(
     ("kind", "sent", "text"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
 )
-def test_refused(codec: Codec, kind: Any, sent: Any, text: str) -> None:  # noqa: F811
+def test_refused(codec: Codec, kind: Any, sent: Any, text: str) -> None:
     with pytest.raises(DecodeError) as caught:
         codec.decode(msgpack.packb(sent), kind)
     assert text in str(caught.value)
 
 
-def test_named_tuple_map_never_shifts_values(codec: Codec) -> None:  # noqa: F811
+def test_named_tuple_map_never_shifts_values(codec: Codec) -> None:
     """With the middle left out, the last value must not land in the middle."""
     data = msgpack.packb({"first": 1, "third": 3})
     try:
@@ -247,7 +244,7 @@ def test_named_tuple_map_never_shifts_values(codec: Codec) -> None:  # noqa: F81
     assert decoded == Loose(1, None, 3)
 
 
-def test_typed_decode_of_a_good_value_ignores_what_came_before(codec: Codec) -> None:  # noqa: F811
+def test_typed_decode_of_a_good_value_ignores_what_came_before(codec: Codec) -> None:
     decode = codec.decoder(Point)
     for _ in range(2):
         assert decode(msgpack.packb({"x": 1, "y": 2})) == Point(1, 2)

@@ -1,130 +1,15 @@
-"""What every transport does, whatever carries its bytes; see razorg/transport/base.py."""
+"""What the connections of every transport do; see razorg/transport/base.py."""
 
 from __future__ import annotations
 
-import errno
-import itertools
-import socket
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gevent
 import pytest
 from gevent.event import Event
+from links import read_all, read_exactly, spawn_waiting, write_all
 
-from razorg.transport import registry
-from razorg.transport.address import Address
-from razorg.transport.base import Connection, Listener
-
-KINDS = ("tcp4", "tcp6", "unix", "memory")
-PATIENCE = 20.0  # seconds for one wait; nothing here waits when all is well
 LARGE = bytes(range(256)) * 32 * 1024  # 8 MiB: more than the kernel holds for one direction
-_names = itertools.count()
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as sock:
-            sock.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-@pytest.fixture(autouse=True)
-def limit() -> Iterator[None]:
-    with gevent.Timeout(PATIENCE):
-        yield
-
-
-@pytest.fixture(params=KINDS)
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> Address:
-    if request.param == "tcp6":
-        if not has_ipv6():
-            print("no ::1 on this machine: IPv6 is not tested")
-            pytest.skip("no ::1 on this machine")
-        return Address("tcp", "::1", 0)
-    if request.param == "unix":
-        return Address("unix", str(tmp_path / "s"))
-    if request.param == "memory":
-        return Address("memory", f"conformance-{next(_names)}")
-    return Address("tcp", "127.0.0.1", 0)
-
-
-@pytest.fixture
-def listener(address: Address) -> Iterator[Listener]:
-    listener = registry.listen(address)
-    yield listener
-    listener.close()
-
-
-@pytest.fixture
-def link(listener: Listener) -> Iterator[tuple[Any, Any]]:
-    """A client's connection and its other end."""
-    accepting = gevent.spawn(listener.accept)
-    client = registry.connect(listener.address, 5.0)
-    server = accepting.get()
-    yield client, server
-    client.close()
-    server.close()
-
-
-def read_some(connection: Connection) -> bytes:
-    while (data := connection.read(65_536)) is None:
-        connection.wait_readable()
-    return data
-
-
-def read_exactly(connection: Connection, count: int) -> bytes:
-    data = bytearray()
-    while len(data) < count:
-        part = read_some(connection)
-        assert part, f"ended after {len(data)} of {count} bytes"
-        data += part
-    return bytes(data)
-
-
-def read_all(connection: Connection) -> bytes:
-    return b"".join(iter(lambda: read_some(connection), b""))
-
-
-def write_all(connection: Connection, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        count = connection.write(view)
-        view = view[count:]
-        if not count:
-            connection.wait_writable()
-
-
-def wait_until(condition: Any) -> None:
-    while not condition():
-        gevent.sleep(0)
-
-
-def wait_closed(listener: Listener) -> None:
-    wait_until(lambda: listener.fileno() == -1)
-
-
-def spawn_waiting(function: Any) -> Any:
-    """A greenlet that is inside ``function`` (which blocks) when this returns."""
-    started = Event()
-
-    def run() -> None:
-        started.set()
-        function()
-
-    greenlet = gevent.spawn(run)
-    started.wait()
-    assert not greenlet.ready()
-    return greenlet
-
-
-def outcome(greenlet: Any) -> Any:
-    """What the greenlet raised, without a report of it on stderr."""
-    greenlet.join()
-    return greenlet.exception
 
 
 def test_echo_both_ways(link: tuple[Any, Any]) -> None:
@@ -230,18 +115,21 @@ def test_close_wakes_reader_and_writer_with_oserror(link: tuple[Any, Any]) -> No
     client, _ = link
     stalled = Event()
 
-    def write() -> None:
-        while True:
-            if not client.write(LARGE):
-                stalled.set()
-                client.wait_writable()
+    def write() -> OSError:
+        try:
+            while True:
+                if not client.write(LARGE):
+                    stalled.set()
+                    client.wait_writable()
+        except OSError as error:
+            return error
 
     reader = spawn_waiting(client.wait_readable)
     writer = gevent.spawn(write)
     stalled.wait()
     client.close()
-    assert isinstance(outcome(reader), OSError)
-    assert isinstance(outcome(writer), OSError)
+    assert isinstance(reader.get(), OSError)
+    assert isinstance(writer.get(), OSError)
 
 
 @pytest.mark.parametrize(
@@ -283,7 +171,7 @@ def test_close_hands_nothing_over_while_a_reader_still_waits(link: tuple[Any, An
         with pytest.raises(OSError):
             client.shutdown_write()
     finally:
-        assert isinstance(outcome(reader), OSError)
+        assert isinstance(reader.get(), OSError)
     assert read_all(server) == b""
 
 
@@ -315,60 +203,3 @@ def test_end_of_stream_is_seen_without_reading(link: tuple[Any, Any]) -> None:
     server.close()
     client.wait_readable()
     assert client.end_of_stream()
-
-
-def test_many_connections_of_one_listener(listener: Listener) -> None:
-    ends = []
-    for number in range(10):
-        accepting = gevent.spawn(listener.accept)
-        client = registry.connect(listener.address, 5.0)
-        ends.append((bytes([number]), client, accepting.get()))
-    for mark, client, _ in ends:
-        client.write(mark)
-    for mark, client, server in reversed(ends):
-        assert read_exactly(server, 1) == mark
-        client.close()
-        server.close()
-
-
-def test_connecting_where_nobody_listens(address: Address) -> None:
-    gone = registry.listen(address)
-    target = gone.address
-    gone.close()
-    wait_closed(gone)
-    with pytest.raises(OSError):
-        registry.connect(target, 5.0)
-
-
-def test_close_wakes_accept_with_oserror(listener: Listener) -> None:
-    accepting = spawn_waiting(listener.accept)
-    listener.close()
-    listener.close()
-    assert isinstance(outcome(accepting), OSError)
-    with pytest.raises(OSError):
-        listener.accept()
-
-
-def test_address_in_use_and_free_again(listener: Listener) -> None:
-    with pytest.raises(OSError) as caught:
-        registry.listen(listener.address)
-    assert caught.value.errno == errno.EADDRINUSE
-    listener.close()
-    wait_closed(listener)
-    again = registry.listen(listener.address)
-    assert again.address == listener.address
-    again.close()
-
-
-def test_addresses_and_peers(address: Address, listener: Listener, link: tuple[Any, Any]) -> None:
-    client, server = link
-    assert (listener.address.scheme, listener.address.name) == (address.scheme, address.name)
-    assert client.peer == str(listener.address)
-    assert server.peer.startswith(f"{address.scheme}://")
-    if address.scheme == "tcp":
-        assert 0 < listener.address.port <= 65_535
-        host = f"[{address.name}]" if ":" in address.name else address.name
-        assert client.peer == f"tcp://{host}:{listener.address.port}"
-        assert server.peer.startswith(f"tcp://{host}:")
-        assert server.peer != client.peer
-        assert listener.fileno() >= 0

@@ -6,7 +6,6 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,6 @@ import pytest
 
 from razorg.transport import registry
 from razorg.transport.address import Address, parse_address
-
-
-@pytest.fixture(autouse=True)
-def limit() -> Iterator[None]:
-    with gevent.Timeout(20):
-        yield
 
 
 @pytest.fixture

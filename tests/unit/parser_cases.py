@@ -40,7 +40,9 @@ def request(
     return struct.pack("<HBBIQQII", *values.values()) + name + msg + blob
 
 
-def response(seq: int = 1, flag: int = 0, msg: bytes = b"", blob: bytes = b"", **head: Any) -> bytes:
+def response(
+    seq: int = 1, flag: int = 0, msg: bytes = b"", blob: bytes = b"", **head: Any
+) -> bytes:
     values = {
         "magic": MAGIC,
         "ver": 1,

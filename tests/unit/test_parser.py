@@ -69,7 +69,11 @@ def test_every_split_in_two(kind: Parser, case: Case) -> None:
 @pytest.mark.parametrize(
     ("kind", "data", "frames"),
     [
-        (RequestParser, Q() + Q(b"a", 2, msg=b"m"), [(1, 1, 0, b"", None), (2, "a", 0, b"m", None)]),
+        (
+            RequestParser,
+            Q() + Q(b"a", 2, msg=b"m"),
+            [(1, 1, 0, b"", None), (2, "a", 0, b"m", None)],
+        ),
         (ResponseParser, P(1, 1, msg_len=5) + GOOD_P, [(1, 1, 5, None), GOOD_P_OUT]),
     ],
     ids=["request", "response"],
