@@ -11,7 +11,7 @@ import msgspec
 from razorg.client.reply import decode_raw_error, framework_error, undeclared
 from razorg.codec.base import Codec
 from razorg.declared import DeclaredError, ErrorCode, ErrorText, ErrorValue
-from razorg.errors import DecodeError, RpcError
+from razorg.errors import WIRE_ERRORS, DecodeError, RpcError
 from razorg.wire.heads import FLAG_NUMBER, Buffer
 
 Raises = Union[type[BaseException], tuple[type[BaseException], ...], None]
@@ -35,6 +35,8 @@ class ErrorTable:
         if issubclass(cls, ErrorCode) and cls is not ErrorCode and cls.fixed_code is not None:
             _add_fixed(self._numbers, cls().to_wire(), cls)
         elif issubclass(cls, ErrorText) and cls.text is not None:
+            if cls.text.encode() in WIRE_ERRORS:
+                raise TypeError(f"{cls.__name__}: the text {cls.text!r} is the framework's own")
             _add_fixed(self._texts, cls.text, cls)
         elif issubclass(cls, ErrorCode):
             self._add_open(ErrorCode, cls)
@@ -89,7 +91,7 @@ class ErrorTable:
         try:
             error: Exception = cls.from_wire(number)
             return error
-        except ValueError:
+        except (TypeError, ValueError):
             return undeclared(number)
 
     def _decode_bytes(self, raw: bytes, codec: Codec) -> Exception:
@@ -109,13 +111,22 @@ class ErrorTable:
                 error.sent = "yes"
                 return error
             names = [field.name for field in dataclasses.fields(value)]
-            error_value: Exception = value(**{name: getattr(fields, name) for name in names})
-            return error_value
+            return _built(value, raw, **{name: getattr(fields, name) for name in names})
         cls = self._open.get(ErrorText)
         if cls is None or text is None:
             return undeclared(raw)
-        error_text: Exception = cls(text)
-        return error_text
+        return _built(cls, raw, text)
+
+
+def _built(cls: Any, raw: bytes, *args: Any, **fields: Any) -> Exception:
+    """The error of a user's class; DecodeError when its constructor does not take what came."""
+    try:
+        error: Exception = cls(*args, **fields)
+        return error
+    except (TypeError, ValueError) as reason:
+        failure = undeclared(raw)
+        failure.__cause__ = reason
+        return failure
 
 
 def _add_fixed(table: dict[Any, Any], key: Any, cls: type[Any]) -> None:
@@ -129,6 +140,9 @@ def _check_value(cls: type[ErrorValue]) -> None:
         raise TypeError(f"{cls.__name__} is an ErrorValue and must be a @dataclass")
     if cls.__dataclass_params__.frozen:
         raise TypeError(f"{cls.__name__} must not be frozen: an exception gets a traceback")
+    for field in dataclasses.fields(cls):
+        if not field.init:
+            raise TypeError(f"{cls.__name__}.{field.name}: a field that travels needs init=True")
     _twin(cls)
 
 

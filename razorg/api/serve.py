@@ -8,7 +8,7 @@ from typing import Any
 from razorg.api.service import MethodSpec, services_of
 from razorg.codec.base import Codec
 from razorg.codec.registry import resolve_codec
-from razorg.config import ServerConfig, configured
+from razorg.config import Limits, ServerConfig, configured
 from razorg.errors import DecodeError, EncodeError, MethodNotFound, ServiceNotFound
 from razorg.server.answers import declared_frame, internal_error_frame, log
 from razorg.server.dispatch import Dispatch, NoDispatch
@@ -25,9 +25,20 @@ _DECODE = DecodeError.wire.encode()
 class _Handler:
     """One method of one registered object."""
 
-    __slots__ = ("decode", "errors", "function", "inline", "takes_array", "takes_one")
+    __slots__ = (
+        "decode",
+        "encode",
+        "errors",
+        "function",
+        "inline",
+        "max_msg_bytes",
+        "takes_array",
+        "takes_one",
+    )
 
-    def __init__(self, spec: MethodSpec, function: Any, codec: Codec) -> None:
+    def __init__(self, spec: MethodSpec, function: Any, codec: Codec, max_msg_bytes: int) -> None:
+        self.encode = codec.encode
+        self.max_msg_bytes = max_msg_bytes
         self.function = function
         self.errors = spec.errors
         self.inline = spec.options.inline
@@ -40,7 +51,10 @@ class ServiceDispatch(Dispatch):
     """Answers ``Service.method`` actions by calling registered objects, and hands everything
     else to another Dispatch."""
 
-    def __init__(self, services: Iterable[Any], other: Dispatch, codec: Codec) -> None:
+    def __init__(
+        self, services: Iterable[Any], other: Dispatch, codec: Codec, limits: Limits
+    ) -> None:
+        self._max_msg_bytes = limits.max_msg_bytes
         self._other = other
         self._handlers: dict[str, _Handler] = {}
         self._services: set[str] = set()
@@ -62,7 +76,9 @@ class ServiceDispatch(Dispatch):
                 raise ValueError(f"two services of the name {spec.name!r}")
             self._services.add(spec.name)
             for name, method in spec.methods.items():
-                self._handlers[method.action] = _Handler(method, getattr(instance, name), codec)
+                self._handlers[method.action] = _Handler(
+                    method, getattr(instance, name), codec, self._max_msg_bytes
+                )
 
     def runs_inline(self, action: int | str) -> bool:
         handler = self._handlers.get(action)  # type: ignore[arg-type]
@@ -119,8 +135,8 @@ def _run(handler: _Handler, session: Session, fields: RequestFields) -> Frame | 
         result = handler.function(*args)  # type: ignore[misc]
     else:
         result = handler.function()
-    data = session.codec.encode(result)
-    if len(data) > session.config.limits.max_msg_bytes:
+    data = handler.encode(result)
+    if len(data) > handler.max_msg_bytes:
         check_sizes(data, None, session.config.limits)
     return response_frame(fields[0], data)
 
@@ -136,6 +152,8 @@ def _failure(
                 return frame
     except EncodeError as reason:
         error = reason
+    except Exception as reason:  # the user's error class failed to say what it is
+        return internal_error_frame(seq, reason, action)
     if isinstance(error, EncodeError):
         log.error("the result of %r cannot be sent: %s", action, error)
         return error_frame(seq, EncodeError.wire.encode())
@@ -167,10 +185,11 @@ class RpcServer(Server):
             raise TypeError(f"dispatch must be a razorg.Dispatch, not {dispatch!r}")
         if not isinstance(services, (list, tuple, set, frozenset)):
             raise TypeError(f"services is a list of service objects, not {services!r}")
+        checked = configured(config, ServerConfig, settings)
         served: Dispatch = dispatch if dispatch is not None else NoDispatch()
         if services:
-            served = ServiceDispatch(services, served, codec)
+            served = ServiceDispatch(services, served, codec, checked.limits)
         elif dispatch is None:
             raise TypeError("a server needs services or a dispatch")
         self._services = list(services)
-        super().__init__(listen, served, codec, configured(config, ServerConfig, settings))
+        super().__init__(listen, served, codec, checked)

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, Union
 
-from gevent import getcurrent
-
 from razorg.core.method import Method
 from razorg.errors import DecodeError, LocalProtocolError, RpcError, Sent
 from razorg.wire.heads import FLAG_NUMBER, FLAG_OK, Frame, ResponseFields
 
 if TYPE_CHECKING:
     from razorg.client.channel import Channel
+    from razorg.client.stream import ClientStream
 
 #: How a call ends: with a response, or with the error that kept it from one.
 Outcome = Union[ResponseFields, BaseException]
@@ -70,14 +69,16 @@ class BlockingCall:
         "timeout",
     )
 
-    def __init__(self, method: Method, run_callback: Callable[..., Any]) -> None:
+    def __init__(
+        self, method: Method, run_callback: Callable[..., Any], switch: Callable[..., Any]
+    ) -> None:
         self.method = method
         self.seq = 0
         self.frame: Frame | None = None
         self.deadline = self.timeout = 0.0
         self.outcome: Outcome | None = None
         self._run_callback = run_callback
-        self._switch = getcurrent().switch
+        self._switch = switch
         self._wake: Any = None
 
     def settle(self, outcome: Outcome) -> bool:
@@ -97,6 +98,7 @@ class ClientTask:
     __slots__ = (
         "_outcome",
         "_reply",
+        "_stream",
         "action",
         "channel",
         "deadline",
@@ -121,10 +123,16 @@ class ClientTask:
         self.deadline = self.timeout = 0.0
         self._outcome: Outcome | None = None
         self._reply: Any = None
+        self._stream: ClientStream | None = None
 
     def settle(self, outcome: Outcome) -> bool:
         self._outcome = outcome
+        self._stream = None
         return self.channel.put(self)
+
+    def belongs_to(self, stream: ClientStream) -> None:
+        """Keep the stream alive while the call is in flight."""
+        self._stream = stream
 
     @property
     def is_finished(self) -> bool:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("razorg")
 
+#: A target's failure is its own, also a Timeout: it must not end the greenlet that delivers.
+_FAILURES = (Exception, gevent.Timeout, gevent.GreenletExit)
+
 #: How often a full channel without a blocking ``put`` is tried again.
 _RETRY_SECONDS = 0.01
 
@@ -49,7 +52,7 @@ class Channel:
                 return True
             except Full:
                 pass
-            except Exception:
+            except _FAILURES:
                 log.exception("the notify target %r failed for %r", self._target, task)
                 return True
             gevent.spawn(self._deliver)
@@ -75,7 +78,7 @@ class Channel:
             except Full:
                 gevent.sleep(_RETRY_SECONDS)
                 continue
-            except Exception:
+            except _FAILURES:
                 log.exception("the notify target %r failed for %r", self._target, task)
             self._waiting.popleft()
             if self._holds_permits:

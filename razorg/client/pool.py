@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from gevent.lock import RLock
+from gevent.lock import Semaphore
 
 from razorg.client.calls import ClientTask
 from razorg.client.future import RpcFuture, failed_future
@@ -14,7 +14,7 @@ from razorg.codec.base import Codec
 from razorg.codec.registry import resolve_codec
 from razorg.config import ClientConfig, configured
 from razorg.core.method import Method
-from razorg.errors import ConnectionLost, LocalProtocolError, RpcError
+from razorg.errors import ConnectionLost, LocalProtocolError, RpcError, Unreachable
 from razorg.transport import registry
 from razorg.transport.address import AddressLike
 
@@ -37,20 +37,50 @@ class StreamPool(RawActions):
         self._address = registry.checked_address(address)
         self.address = str(self._address)
         self._stream: ClientStream | None = None
-        self._connecting = RLock()
+        self._connecting = Semaphore()
+        self._attempts = 0
+        self._failure: str | None = None
         self._is_closed = False
 
-    def stream(self) -> ClientStream:
-        """The open stream; connects when there is none, blocking.  Unreachable."""
+    def stream(self, timeout: float | None = None) -> ClientStream:
+        """The open stream; connects when there is none, blocking at most ``timeout`` seconds.
+
+        One greenlet connects, the others wait for it and share its failure.  Unreachable.
+        """
         stream = self._stream
         if stream is not None and not stream.is_closed:
             return stream
-        with self._connecting:
+        attempts = self._attempts
+        seconds = min(timeout or self.config.connect_timeout, self.config.connect_timeout)
+        if not self._connecting.acquire(timeout=seconds):
+            raise Unreachable(f"no connection within {seconds:g} s", sent="no")
+        try:
+            if self._attempts != attempts and self._failure is not None:
+                raise Unreachable(self._failure, sent="no", address=self.address)
+            if self._stream is None or self._stream.is_closed:
+                self._connect(seconds)
             if self._is_closed:
                 raise LocalProtocolError(f"{self!r} is closed")
-            if self._stream is None or self._stream.is_closed:
-                self._stream = ClientStream(self._address, codec=self.codec, config=self.config)
+            assert self._stream is not None
             return self._stream
+        finally:
+            self._connecting.release()
+
+    def _connect(self, seconds: float) -> None:
+        if self._is_closed:
+            return
+        self._attempts += 1
+        self._failure = None
+        config = self.config.replace(connect_timeout=seconds)
+        try:
+            stream = ClientStream(self._address, codec=self.codec, config=config)
+        except Unreachable as error:
+            self._failure = error.message
+            raise
+        if self._is_closed:  # meanwhile
+            stream.close(0)
+        else:
+            self._stream = stream
 
     def call_method(self, method: Method, msg: bytes, timeout: float | None) -> Any:
         """Call and block this greenlet; what was not sent moves to a new connection, once."""
@@ -58,12 +88,12 @@ class StreamPool(RawActions):
             try:
                 stream = self._stream
                 if stream is None or stream.is_closed:
-                    stream = self.stream()
+                    stream = self.stream(timeout)
                 return stream.call(method, msg, None, timeout)
             except ConnectionLost as error:
                 if error.sent != "no":
                     raise
-            return self.stream().call(method, msg, None, timeout)
+            return self.stream(timeout).call(method, msg, None, timeout)
         except RpcError as error:
             error.located(method.name, self.address)
             raise

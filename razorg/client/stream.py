@@ -79,7 +79,7 @@ class ClientStream(RawActions):
         self._window = BoundedSemaphore(self.config.window)
         self._in_flight: InFlight[Call] = InFlight()
         self._pings: dict[int, AsyncResult[float]] = {}
-        self._channels: dict[int, Channel] = {}
+        self._channels: weakref.WeakValueDictionary[int, Channel] = weakref.WeakValueDictionary()
         self._outbox: Outbox[Call | Remainder] = Outbox()
         self._drained = Event()
         self._reader = FrameReader(self._conn, ResponseParser(self.config.limits))
@@ -91,7 +91,10 @@ class ClientStream(RawActions):
         gevent.spawn(read_loop, ref, self._reader)
         gevent.spawn(write_loop, ref, self._outbox, self._writer)
         run_later = self._hub.loop.run_callback_threadsafe
-        weakref.finalize(self, _abandon, run_later, self._conn, self._outbox).atexit = False
+        # A task or future in flight refers to the stream, and this to them: none is lost with it.
+        weakref.finalize(
+            self, _abandon, run_later, self._conn, self._outbox, self._in_flight
+        ).atexit = False
 
     # calls
 
@@ -100,9 +103,10 @@ class ClientStream(RawActions):
     ) -> Any:
         """Send a request and block this greenlet until the response; its value or its error."""
         hub = self._hub
-        if getcurrent() is hub:
+        current = getcurrent()
+        if current is hub:
             raise LocalProtocolError("a callback in the hub cannot block; use submit")
-        call = BlockingCall(method, self._run_callback)
+        call = BlockingCall(method, self._run_callback, current.switch)
         self._send(call, msg, blob, timeout)
         timer = None
         try:
@@ -131,7 +135,8 @@ class ClientStream(RawActions):
         """Send a request; returns its future.  Blocks only while the window is full."""
         future: RpcFuture[Any] = RpcFuture(method)
         self._send(future, msg, blob, timeout)
-        future.belongs_to(self)
+        if not future.ready():
+            future.belongs_to(self)
         return future
 
     def start_task(
@@ -139,6 +144,8 @@ class ClientStream(RawActions):
     ) -> ClientTask:
         """Send the request of a task; blocks only while the window is full."""
         self._send(task, msg, blob, timeout)
+        if not task.is_finished:
+            task.belongs_to(self)
         return task
 
     def channel(self, target: Any) -> Channel:
@@ -275,7 +282,7 @@ class ClientStream(RawActions):
         for ping in self._pings.values():
             ping.set_exception(self._lost_error("maybe", None, cause))
         self._pings.clear()
-        for channel in self._channels.values():
+        for channel in list(self._channels.values()):
             channel.let_permits_go()
         self._drained.set()
 
@@ -380,7 +387,7 @@ class ClientStream(RawActions):
         return self.start_task(method, data, blob, timeout, task)
 
 
-def _abandon(run_later: Any, conn: Any, outbox: Outbox[Any]) -> None:
+def _abandon(run_later: Any, conn: Any, outbox: Outbox[Any], _in_flight: Any) -> None:
     """The stream was garbage-collected, in whatever thread: end its connection and greenlets."""
     run_later(conn.close)
     run_later(outbox.close)

@@ -106,7 +106,7 @@ def convert(value: Any, type: Any) -> Any:
     try:
         reshaped = _reshape(value, inspect.type_info(type))
         return msgspec.convert(reshaped, type, builtin_types=BUILTIN_TYPES)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, TypeError, ValueError) as error:
         raise DecodeError(str(error)) from None
     except RecursionError:
         raise DecodeError("nested too deeply") from None

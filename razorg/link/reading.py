@@ -24,6 +24,7 @@ class FrameReader(Generic[FieldsT]):
         self._conn = conn
         self._parser = parser
         self._is_stopped = False
+        self._is_reading = False
         self._frame_since: float | None = None
         self._frame_bytes = 0  # how much the incomplete frame announced
 
@@ -34,6 +35,15 @@ class FrameReader(Generic[FieldsT]):
         failed, RemoteProtocolError where the bytes stop being frames (the frames before that
         have been returned).
         """
+        if self._frame_since is not None:
+            self._frame_since = monotonic()  # it was this side that did not read meanwhile
+        self._is_reading = True
+        try:
+            return self._read()
+        finally:
+            self._is_reading = False
+
+    def _read(self) -> Sequence[FieldsT] | None:
         while not self._is_stopped:
             if self._parser.error is not None:
                 raise self._parser.error
@@ -65,7 +75,7 @@ class FrameReader(Generic[FieldsT]):
 
     def is_late(self, now: float, timeout: float, limits: Limits) -> bool:
         """Whether a frame that has begun should have been whole by now."""
-        if self._frame_since is None:
+        if self._frame_since is None or not self._is_reading:
             return False
         allowed = timeout + self._frame_bytes / limits.min_bytes_per_second
         return now - self._frame_since > allowed

@@ -51,6 +51,8 @@ def failure_frame(seq: int, error: BaseException, codec: Codec, action: int | st
     except EncodeError as reason:
         log.error("the error of action %r cannot be sent: %s", action, reason)
         return error_frame(seq, EncodeError.wire.encode())
+    except Exception as reason:  # the user's error class failed to say what it is
+        return internal_error_frame(seq, reason, action)
     if frame is not None:
         return frame
     return internal_error_frame(seq, error, action)

@@ -97,6 +97,10 @@ class Server:
         After ``timeout`` seconds (default: ``stop_timeout``) what still runs is killed.
         Idempotent: a second caller waits for the first.
         """
+        if gevent.getcurrent() in self._workers:
+            raise LocalProtocolError(
+                "a handler cannot wait for its own end; use gevent.spawn(server.stop)"
+            )
         if self._state in ("stopping", "stopped"):
             self._stopped.wait(timeout)
             return

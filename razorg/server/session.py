@@ -103,6 +103,8 @@ class Session:
             log.warning("%s broke the protocol, closing: %s", self.peer, error)
 
     def _take(self, fields: RequestFields) -> None:
+        if self._is_dead:
+            return  # nobody is left to hear the answer
         action = fields[1]
         if action == 0 and not fields[3]:
             self._put(response_frame(fields[0], b""))  # a ping
@@ -155,12 +157,14 @@ class Session:
     def answer(self, frame: Frame) -> None:
         """Send the one answer of a request; blocks while the peer does not take the earlier
         ones.  Dropped when the connection has ended."""
-        self._unanswered -= 1
-        if self._backlog and not self._worker_is_coming:
-            self._wake_worker()
-        if self._awaits_answers:
-            self._answered.set()
-        self._put(frame)
+        try:
+            self._put(frame)
+        finally:  # only now: a handler that waits in here still counts as running
+            self._unanswered -= 1
+            if self._backlog and not self._worker_is_coming:
+                self._wake_worker()
+            if self._awaits_answers:
+                self._answered.set()
 
     def answer_from_anywhere(self, seq: int, action: int | str) -> None:
         """The answer for a dropped Respond; may be called by the garbage collector."""
@@ -192,14 +196,20 @@ class Session:
     # the writer greenlet
 
     def _write_loop(self) -> None:
+        is_done = False
         try:
             while (batch := self._outbox.take()) is not None:
-                self._unwritten_bytes -= self._writer.write(batch)
+                written = self._writer.write(batch)  # blocks: others add meanwhile
+                self._unwritten_bytes -= written
                 self._outbox.wrote()
                 self._written.set()
+                self._heard_at = monotonic()  # the peer reads: it is there
+            is_done = True
         except OSError as error:
             log.debug("cannot write to %s: %s", self.peer, error)
-            self.abort()
+        finally:
+            if not is_done:
+                self.abort()
 
     # endings
 
@@ -225,12 +235,16 @@ class Session:
             reason = "stopped in the middle of a request"
         elif self._writer.is_late(now, config.write_timeout, config.limits):
             reason = "does not read its responses"
-        elif not self._unanswered and now - self._heard_at > config.idle_timeout:
+        elif self._is_idle and now - self._heard_at > config.idle_timeout:
             reason = f"was idle for {config.idle_timeout:g} s"
         else:
             return
         log.info("closing the connection of %s: it %s", self.peer, reason)
         self.abort()
+
+    @property
+    def _is_idle(self) -> bool:
+        return not self._unanswered and self._outbox.is_idle
 
     @property
     def running(self) -> int:

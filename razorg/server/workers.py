@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import gevent
@@ -10,8 +11,12 @@ from gevent.queue import SimpleQueue
 if TYPE_CHECKING:
     from razorg.server.session import Session
 
+log = logging.getLogger("razorg")
+
 #: Idle workers beyond this number end at the next tick.
 IDLE_MAX = 64
+#: How long a killed handler may take to end.
+KILL_SECONDS = 1.0
 
 
 class Workers:
@@ -27,6 +32,7 @@ class Workers:
         self._sessions: SimpleQueue[Session | None] = SimpleQueue()
         self._greenlets: set[gevent.Greenlet[[], None]] = set()
         self._idle = 0
+        self._is_stopped = False
 
     def wake(self, session: Session) -> None:
         """Have a worker run ``session.run_backlog()`` soon.  Never blocks."""
@@ -41,8 +47,17 @@ class Workers:
             self._sessions.put(None)
 
     def kill(self) -> None:
-        """End all workers, the running ones with GreenletExit; blocks until they have ended."""
-        gevent.killall([worker for worker in self._greenlets if worker is not gevent.getcurrent()])
+        """End all workers, the running ones with GreenletExit.
+
+        Blocks until they have ended; a handler that will not end is left after a second.
+        """
+        self._is_stopped = True
+        gevent.killall(list(self._greenlets), timeout=KILL_SECONDS)
+        if self._greenlets:
+            log.error("%d handlers do not end when they are killed", len(self._greenlets))
+
+    def __contains__(self, greenlet: object) -> bool:
+        return greenlet in self._greenlets
 
     def __len__(self) -> int:
         return len(self._greenlets)
@@ -50,7 +65,7 @@ class Workers:
     def _work(self) -> None:
         is_idle = True
         try:
-            while True:
+            while not self._is_stopped:
                 session = self._sessions.get()
                 self._idle -= 1
                 is_idle = False

@@ -119,7 +119,7 @@ def as_blob(blob: object) -> Buffer | None:
     """
     if blob is None:
         return None
-    if not isinstance(blob, (bytes, bytearray)):
+    if not isinstance(blob, bytes):  # a view also keeps a bytearray from being resized meanwhile
         try:
             blob = memoryview(blob).cast("B")  # type: ignore[arg-type]
         except (TypeError, ValueError) as error:
