@@ -96,6 +96,7 @@ class ClientTask:
     """A call whose end goes to the user's channel; ``tag`` is whatever the user gave."""
 
     __slots__ = (
+        "_address",
         "_outcome",
         "_reply",
         "_stream",
@@ -111,28 +112,33 @@ class ClientTask:
     )
 
     def __init__(
-        self, method: Method, action: int | str, msg: Any, channel: Channel, tag: Any
+        self,
+        method: Method,
+        action: int | str,
+        msg: Any,
+        stream: ClientStream,
+        notify: Any,
+        tag: Any,
     ) -> None:
         self.method = method
         self.action = action
         self.msg = msg
         self.tag = tag
-        self.channel = channel
+        self.channel: Channel = stream.channel(notify)
+        self._address = stream.address
         self.seq = 0
         self.frame: Frame | None = None
         self.deadline = self.timeout = 0.0
         self._outcome: Outcome | None = None
         self._reply: Any = None
-        self._stream: ClientStream | None = None
+        self._stream: ClientStream | None = stream
 
     def settle(self, outcome: Outcome) -> bool:
         self._outcome = outcome
-        self._stream = None
+        if self._stream is not None:
+            self._stream.task_finished(self)
+            self._stream = None
         return self.channel.put(self)
-
-    def belongs_to(self, stream: ClientStream) -> None:
-        """Keep the stream alive while the call is in flight."""
-        self._stream = stream
 
     @property
     def is_finished(self) -> bool:
@@ -144,7 +150,11 @@ class ClientTask:
         if self._outcome is None:
             raise LocalProtocolError("the task is not finished; wait for it on its channel")
         if self._reply is None:
-            self._reply = value_of(self.method, self._outcome)
+            try:
+                self._reply = value_of(self.method, self._outcome)
+            except Exception as error:
+                located(error, self.method.name, self._address)
+                raise
         return self._reply
 
     @property

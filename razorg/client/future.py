@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gevent.event import AsyncResult
 
-from razorg.client.calls import Outcome, value_of
+from razorg.client.calls import Outcome, located, value_of
 from razorg.core.method import Method
 from razorg.wire.heads import Frame
 
@@ -33,28 +33,27 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
 
     __slots__ = ("_stream", "deadline", "frame", "method", "seq", "timeout")
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: Method, stream: ClientStream | None = None) -> None:
         super().__init__()
         self.method = method
         self.seq = 0
         self.frame: Frame | None = None
         self.deadline = self.timeout = 0.0
-        self._stream: ClientStream | None = None
+        #: Kept while the call is in flight: a stream lives as long as somebody waits for it.
+        self._stream = stream
 
     def settle(self, outcome: Outcome) -> bool:
         """The stream's way to end the call."""
-        self._stream = None
+        stream, self._stream = self._stream, None
         try:
             value = value_of(self.method, outcome)
         except Exception as error:  # whatever it is, it is what the call ended with
+            if stream is not None:
+                located(error, self.method.name, stream.address)
             self.set_exception(error)
         else:
             self.set(value)
         return True
-
-    def belongs_to(self, stream: ClientStream) -> None:
-        """Keep the stream alive while the call is in flight, and let it be cancelled there."""
-        self._stream = stream
 
     def get(self, block: bool = True, timeout: float | None = None) -> ResultT:
         """The result, or raises the error; blocks this greenlet.

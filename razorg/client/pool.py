@@ -122,7 +122,7 @@ class StreamPool(RawActions):
             )
 
         def start(stream: ClientStream) -> ClientTask:
-            task = ClientTask(method, action, msg, stream.channel(notify), tag)
+            task = ClientTask(method, action, msg, stream, notify, tag)
             return stream.start_task(method, data, blob, timeout, task)
 
         return start(self.stream())

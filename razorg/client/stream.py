@@ -79,6 +79,7 @@ class ClientStream(RawActions):
         self._window = BoundedSemaphore(self.config.window)
         self._in_flight: InFlight[Call] = InFlight()
         self._pings: dict[int, AsyncResult[float]] = {}
+        self._tasks: set[ClientTask] = set()
         self._channels: weakref.WeakValueDictionary[int, Channel] = weakref.WeakValueDictionary()
         self._outbox: Outbox[Call | Remainder] = Outbox()
         self._drained = Event()
@@ -91,9 +92,9 @@ class ClientStream(RawActions):
         gevent.spawn(read_loop, ref, self._reader)
         gevent.spawn(write_loop, ref, self._outbox, self._writer)
         run_later = self._hub.loop.run_callback_threadsafe
-        # A task or future in flight refers to the stream, and this to them: none is lost with it.
+        # Tasks in flight keep the stream: their channel waits for them, whoever holds it.
         weakref.finalize(
-            self, _abandon, run_later, self._conn, self._outbox, self._in_flight
+            self, _abandon, run_later, self._conn, self._outbox, self._tasks
         ).atexit = False
 
     # calls
@@ -133,20 +134,25 @@ class ClientStream(RawActions):
         self, method: Method, msg: bytes, blob: Any = None, timeout: float | None = None
     ) -> RpcFuture[Any]:
         """Send a request; returns its future.  Blocks only while the window is full."""
-        future: RpcFuture[Any] = RpcFuture(method)
+        future: RpcFuture[Any] = RpcFuture(method, self)
         self._send(future, msg, blob, timeout)
-        if not future.ready():
-            future.belongs_to(self)
         return future
 
     def start_task(
         self, method: Method, msg: bytes, blob: Any, timeout: float | None, task: ClientTask
     ) -> ClientTask:
         """Send the request of a task; blocks only while the window is full."""
-        self._send(task, msg, blob, timeout)
-        if not task.is_finished:
-            task.belongs_to(self)
+        self._tasks.add(task)
+        try:
+            self._send(task, msg, blob, timeout)
+        except BaseException:
+            self._tasks.discard(task)
+            raise
         return task
+
+    def task_finished(self, task: ClientTask) -> None:
+        """The task has ended and needs the stream no more."""
+        self._tasks.discard(task)
 
     def channel(self, target: Any) -> Channel:
         """The channel for a ``notify`` target."""
@@ -163,7 +169,7 @@ class ClientStream(RawActions):
     def _send(self, call: Call, msg: bytes, blob: Any, timeout: float | None) -> None:
         """Take a permit, register the call, hand its frame over: from here on it will settle."""
         if get_hub() is not self._hub:
-            raise LocalProtocolError(f"{self!r} belongs to another thread; use a pool there")
+            self._check_thread()
         now = monotonic()
         if now - self._last_call_at > _QUIET_SECONDS and not self._in_flight:
             if not self.is_closed and self._conn.end_of_stream():
@@ -221,6 +227,12 @@ class ClientStream(RawActions):
         if self.is_closed or self._is_closing:
             self._window.release()
             self._check_open(call.method)
+
+    def _check_thread(self, may_be_hub: bool = True) -> None:
+        if get_hub() is not self._hub:
+            raise LocalProtocolError(f"{self!r} belongs to another thread")
+        if not may_be_hub and getcurrent() is self._hub:
+            raise LocalProtocolError("a callback in the hub cannot block")
 
     def _check_open(self, method: Method) -> None:
         if self._error is not None:
@@ -322,6 +334,7 @@ class ClientStream(RawActions):
         Raises CallTimeout after ``timeout`` (default: ``read_timeout``), ConnectionLost.
         """
         method = self.raw_method(PING)
+        self._check_thread(may_be_hub=False)
         self._check_open(method)
         timeout = self.config.read_timeout if timeout is None else timeout
         pong: AsyncResult[float] = AsyncResult()
@@ -341,6 +354,7 @@ class ClientStream(RawActions):
 
     def flush(self) -> None:
         """Block until everything queued is with the kernel; ConnectionLost if it cannot be."""
+        self._check_thread(may_be_hub=False)
         self._outbox.wait_written()
         if self._error is not None:
             raise self._lost_error("maybe", None)
@@ -351,11 +365,14 @@ class ClientStream(RawActions):
         Blocks until they have settled, at most ``timeout`` seconds (default: ``task_timeout``);
         what is left then ends with ConnectionLost.  In the hub it waits for nothing.  Idempotent.
         """
+        self._check_thread()
         self._is_closing = True
         try:
-            if self._in_flight and not self.is_closed and getcurrent() is not self._hub:
+            if self.is_closed or getcurrent() is self._hub:
+                pass
+            elif self._in_flight:
                 self._drained.wait(self.config.task_timeout if timeout is None else timeout)
-            elif not self.is_closed and not self._outbox.is_idle:
+            elif not self._outbox.is_idle:
                 self._outbox.wait_written()
         finally:
             self.lose(ConnectionError("closed by this side"))
@@ -383,11 +400,11 @@ class ClientStream(RawActions):
     ) -> Any:
         if notify is None:
             return self.submit(method, data, blob, timeout)
-        task = ClientTask(method, action, msg, self.channel(notify), tag)
+        task = ClientTask(method, action, msg, self, notify, tag)
         return self.start_task(method, data, blob, timeout, task)
 
 
-def _abandon(run_later: Any, conn: Any, outbox: Outbox[Any], _in_flight: Any) -> None:
+def _abandon(run_later: Any, conn: Any, outbox: Outbox[Any], _tasks: Any) -> None:
     """The stream was garbage-collected, in whatever thread: end its connection and greenlets."""
     run_later(conn.close)
     run_later(outbox.close)

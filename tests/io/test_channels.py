@@ -1,0 +1,129 @@
+"""Tasks for the user's channel: ``send(notify=…)``."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import gevent
+import pytest
+from gevent.queue import Queue
+from support.peers import ScriptedServer, error, reply, wait_until
+from test_stream import check_usable, linked
+
+from razorg import CallTimeout, ClientStream, ConnectionLost, LocalProtocolError
+
+PROMPT = 1.0  # seconds, where the alternative is a timeout of 20
+
+
+def test_tasks_arrive_on_their_channel_with_what_they_were() -> None:
+    with linked(window=3) as (stream, peer):
+        channel: Queue[Any] = Queue()
+        tag = object()
+        task = stream.send(2, {"a": 1}, blob=b"blob", notify=channel, tag=tag)
+        failing, bad = stream.send("S.m", notify=channel), stream.send(4, notify=channel)
+        assert (task.seq, task.action, task.msg, task.tag) == (1, 2, {"a": 1}, tag)
+        assert (failing.seq, failing.action, failing.msg, failing.tag) == (2, "S.m", None, None)
+        assert (task.reply, task.error, task.is_finished) == (None, None, False)
+        with pytest.raises(LocalProtocolError):
+            task.get()
+        peer.send(reply(3, b"\xc1") + error(2, b"no") + reply(1, b"\x05", b"data"))
+        assert [channel.get(timeout=5) for _ in range(3)] == [bad, failing, task]
+        assert (task.get().msg, task.reply.msg, bytes(task.reply.blob)) == (5, 5, b"data")
+        assert (task.error, failing.reply) == (None, None)
+        assert str(failing.error) == "no"
+        with pytest.raises(type(failing.error)):
+            failing.get()
+        for _ in range(3):
+            peer.read_request()
+        check_usable(stream, peer)
+
+
+def test_a_callable_gets_tasks_too_and_may_fail(caplog: pytest.LogCaptureFixture) -> None:
+    with linked(window=2) as (stream, peer):
+        done: list[Any] = []
+
+        def failing(task: Any) -> None:
+            raise ValueError("mine")
+
+        stream.send(2, notify=failing), stream.send(3, notify=done.append)
+        peer.send(reply(1) + reply(2))
+        wait_until(lambda: done)
+        assert done[0].action == 3
+        assert "mine" in caplog.text
+        peer.read_request(), peer.read_request()
+        check_usable(stream, peer)
+        with pytest.raises(LocalProtocolError, match="notify"):
+            stream.send(2, notify=42)
+
+
+def test_a_full_channel_holds_permits_back_and_the_reader_goes_on() -> None:
+    with linked(window=3) as (stream, peer):
+        channel: Queue[Any] = Queue(maxsize=1)
+        tasks = [stream.send(2, index, notify=channel) for index in range(3)]
+        for _ in tasks:
+            peer.send(reply(peer.read_request().seq))
+        wait_until(lambda: all(task.is_finished for task in tasks))
+        future = stream.send(3)  # one of three permits is free: that of the delivered task
+        peer.send(reply(peer.read_request().seq, b"\x01"))
+        assert future.get(timeout=5).msg == 1  # so the reader was not blocked
+        future = stream.send(4)
+        with pytest.raises(CallTimeout, match="window"):
+            stream.send(5, timeout=0.01)
+        assert [channel.get(timeout=5) for _ in range(3)] == tasks
+        peer.send(reply(peer.read_request().seq))
+        future.get(timeout=5)
+        check_usable(stream, peer)
+
+
+def test_a_full_channel_loses_nothing_when_the_connection_is_lost() -> None:
+    with linked(window=5) as (stream, peer):
+        channel: Queue[Any] = Queue(maxsize=1)
+        tasks = [stream.send(2, notify=channel) for _ in range(5)]
+        peer.send(reply(1) + reply(2))
+        wait_until(lambda: tasks[1].is_finished)
+        stream.send(3)  # takes the permit of the delivered task
+        waiting = gevent.spawn(stream.send, 3)
+        gevent.sleep(0)
+        peer.close()
+        with pytest.raises(ConnectionLost):
+            waiting.get(timeout=PROMPT)
+        got = [channel.get(timeout=5) for _ in range(5)]
+        assert got == tasks
+        assert [type(task.error) for task in got] == [type(None)] * 2 + [ConnectionLost] * 3
+
+
+def test_a_channel_is_forgotten_with_its_last_task() -> None:
+    with linked() as (stream, peer):
+        done: list[Any] = []
+        refs = []
+        for _ in range(20):
+
+            def target(task: Any) -> None:
+                done.append(task.seq)
+
+            refs.append(weakref.ref(target))
+            stream.send(2, notify=target)
+            peer.send(reply(peer.read_request().seq))
+        del target
+        wait_until(lambda: len(done) == 20)
+        gevent.sleep(0)
+        gc.collect()
+        alive = [ref for ref in refs if ref() is not None]
+        assert len(alive) <= 1, f"the stream keeps {len(alive)} targets of finished tasks"
+
+
+def test_a_task_of_a_dropped_stream_still_ends() -> None:
+    with ScriptedServer() as server:
+        channel: Queue[Any] = Queue()
+        task = ClientStream(server.address).send(2, notify=channel)
+        peer = server.accept()
+        peer.read_request()
+        gc.collect()
+        gevent.sleep(0)
+        try:
+            peer.send(reply(1))
+        except OSError:
+            pass  # closed: then the task ends with ConnectionLost
+        assert channel.get(timeout=2) is task
