@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from razorg.api.service import MethodSpec, services_of
+from razorg.api.describe import REFLECTION_SPEC, Reflection
+from razorg.api.service import MethodSpec, ServiceSpec, services_of
 from razorg.codec.base import Codec
 from razorg.codec.registry import resolve_codec
 from razorg.config import Limits, ServerConfig, configured
@@ -52,14 +53,21 @@ class ServiceDispatch(Dispatch):
     else to another Dispatch."""
 
     def __init__(
-        self, services: Iterable[Any], other: Dispatch, codec: Codec, limits: Limits
+        self,
+        services: Iterable[Any],
+        other: Dispatch,
+        codec: Codec,
+        limits: Limits,
+        reflection: bool = True,
     ) -> None:
         self._max_msg_bytes = limits.max_msg_bytes
         self._other = other
         self._handlers: dict[str, _Handler] = {}
-        self._services: set[str] = set()
+        self._specs: dict[str, ServiceSpec] = {}
         for instance in services:
             self._register(instance, codec)
+        if reflection:
+            self._add(REFLECTION_SPEC, Reflection(list(self._specs.values())), codec)
         self.inline = other.inline or any(item.inline for item in self._handlers.values())
 
     def _register(self, instance: Any, codec: Codec) -> None:
@@ -72,13 +80,16 @@ class ServiceDispatch(Dispatch):
                 "@razorg.service"
             )
         for spec in specs:
-            if spec.name in self._services:
+            if spec.name in self._specs:
                 raise ValueError(f"two services of the name {spec.name!r}")
-            self._services.add(spec.name)
-            for name, method in spec.methods.items():
-                self._handlers[method.action] = _Handler(
-                    method, getattr(instance, name), codec, self._max_msg_bytes
-                )
+            self._add(spec, instance, codec)
+
+    def _add(self, spec: ServiceSpec, instance: Any, codec: Codec) -> None:
+        self._specs[spec.name] = spec
+        for name, method in spec.methods.items():
+            self._handlers[method.action] = _Handler(
+                method, getattr(instance, name), codec, self._max_msg_bytes
+            )
 
     def runs_inline(self, action: int | str) -> bool:
         handler = self._handlers.get(action)  # type: ignore[arg-type]
@@ -105,7 +116,7 @@ class ServiceDispatch(Dispatch):
         action = fields[1]
         if isinstance(action, str) and "." in action:
             service, _, _ = action.partition(".")
-            if service in self._services:
+            if service in self._specs:
                 session.answer(error_frame(fields[0], _METHOD_NOT_FOUND))
                 return
             if isinstance(self._other, NoDispatch):
@@ -147,7 +158,7 @@ def _failure(
     seq, action = fields[0], fields[1]
     try:
         if handler.errors.declares(error):
-            frame = declared_frame(seq, error, session.codec)
+            frame = declared_frame(seq, error, session.codec, session.config.limits)
             if frame is not None:
                 return frame
     except EncodeError as reason:
@@ -166,6 +177,7 @@ class RpcServer(Server):
     ``listen`` is a URL (``tcp://host:port``, ``unix:///path``, ``memory://name``), a
     ``"host:port"``, a ``(host, port)`` pair, a bound socket, a list of these, or None.
     A string action whose service is registered goes to the services, the rest to ``dispatch``.
+    With services it also answers ``Razorg.describe``, unless ``reflection=False``.
     Takes the names of ServerConfig as keywords.  Nothing is opened before ``start()``.
     """
 
@@ -188,7 +200,7 @@ class RpcServer(Server):
         checked = configured(config, ServerConfig, settings)
         served: Dispatch = dispatch if dispatch is not None else NoDispatch()
         if services:
-            served = ServiceDispatch(services, served, codec, checked.limits)
+            served = ServiceDispatch(services, served, codec, checked.limits, reflection)
         elif dispatch is None:
             raise TypeError("a server needs services or a dispatch")
         self._services = list(services)

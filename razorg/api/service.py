@@ -127,19 +127,24 @@ def service(cls: Any = None, /, *, name: str | None = None) -> Any:
             raise TypeError(f"{wire_name!r} cannot name a service: it must not hold a dot")
         if wire_name == RESERVED_NAME:
             raise TypeError(f"the service name {RESERVED_NAME!r} is reserved")
-        spec = ServiceSpec(wire_name, cls)
-        for attribute, function in _public_functions(cls).items():
-            spec.methods[attribute] = _method_spec(spec, attribute, function, local_names)
-        if not spec.methods:
-            raise TypeError(f"service {cls.__name__} has no methods")
-        actions = [method.action for method in spec.methods.values()]
-        for action in actions:
-            if actions.count(action) > 1:
-                raise TypeError(f"service {cls.__name__} has two methods that are {action!r}")
-        setattr(cls, _SPEC, spec)
+        setattr(cls, _SPEC, make_spec(cls, wire_name, local_names))
         return cls
 
     return decorate(cls) if cls is not None else decorate
+
+
+def make_spec(cls: type, wire_name: str, local_names: dict[str, Any]) -> ServiceSpec:
+    """What a class offers as a service; TypeError for what cannot be called over the wire."""
+    spec = ServiceSpec(wire_name, cls)
+    for attribute, function in _public_functions(cls).items():
+        spec.methods[attribute] = _method_spec(spec, attribute, function, local_names)
+    if not spec.methods:
+        raise TypeError(f"service {cls.__name__} has no methods")
+    actions = [method.action for method in spec.methods.values()]
+    for action in actions:
+        if actions.count(action) > 1:
+            raise TypeError(f"service {cls.__name__} has two methods that are {action!r}")
+    return spec
 
 
 def service_of(cls: Any) -> ServiceSpec:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 
 from razorg.codec.base import Codec
+from razorg.config import Limits
 from razorg.declared import U32_MAX, ErrorCode, ErrorText, ErrorValue
 from razorg.errors import WIRE_ERRORS, EncodeError, InternalError, RpcError
-from razorg.wire.encoder import error_frame, number_frame
+from razorg.wire.encoder import check_sizes, error_frame, number_frame
 from razorg.wire.heads import Frame
 
 log = logging.getLogger("razorg")
@@ -15,10 +16,10 @@ log = logging.getLogger("razorg")
 INTERNAL_ERROR = InternalError.wire.encode()
 
 
-def declared_frame(seq: int, error: BaseException, codec: Codec) -> Frame | None:
+def declared_frame(seq: int, error: BaseException, codec: Codec, limits: Limits) -> Frame | None:
     """The response for an error that travels by itself: a number, a text or a value.
 
-    None for every other kind, and (logged) for a text that a client would take for an error of
+    Raises EncodeError when it does not fit on the wire.  None for every other kind, and (logged) for a text that a client would take for an error of
     the framework.
     """
     if isinstance(error, ErrorCode):
@@ -31,9 +32,9 @@ def declared_frame(seq: int, error: BaseException, codec: Codec) -> Frame | None
         if text in WIRE_ERRORS:
             log.error("a user's error text %r is a name of the framework: not sent", str(error))
             return None
-        return error_frame(seq, text)
+        return _checked_frame(seq, text, limits)
     if isinstance(error, ErrorValue):
-        return error_frame(seq, codec.encode(error.fields()))
+        return _checked_frame(seq, codec.encode(error.fields()), limits)
     if isinstance(error, OSError) and not isinstance(error, RpcError):
         number = error.errno
         if isinstance(number, int) and 0 <= number <= U32_MAX:
@@ -41,13 +42,20 @@ def declared_frame(seq: int, error: BaseException, codec: Codec) -> Frame | None
     return None
 
 
-def failure_frame(seq: int, error: BaseException, codec: Codec, action: int | str) -> Frame:
+def _checked_frame(seq: int, data: bytes, limits: Limits) -> Frame:
+    check_sizes(data, None, limits)  # error bytes have the bound of messages
+    return error_frame(seq, data)
+
+
+def failure_frame(
+    seq: int, error: BaseException, codec: Codec, limits: Limits, action: int | str
+) -> Frame:
     """The response for any exception out of a raw Dispatch; what has no form of its own is
     logged with its traceback and answered with InternalError."""
     if isinstance(error, RpcError):
         return error_frame(seq, (error.wire or InternalError.wire).encode())
     try:
-        frame = declared_frame(seq, error, codec)
+        frame = declared_frame(seq, error, codec, limits)
     except EncodeError as reason:
         log.error("the error of action %r cannot be sent: %s", action, reason)
         return error_frame(seq, EncodeError.wire.encode())

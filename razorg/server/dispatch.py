@@ -69,7 +69,10 @@ class Respond:
     def error(self, error: BaseException) -> None:
         """Answer with an error, as if it had been raised out of ``dispatch``."""
         session = self._open_session()
-        self._answer(session, failure_frame(self._seq, error, session.codec, self._action))
+        self._answer(
+            session,
+            failure_frame(self._seq, error, session.codec, session.config.limits, self._action),
+        )
 
     @property
     def is_answered(self) -> bool:

@@ -149,8 +149,10 @@ class Session:
     def _handle(self, fields: RequestFields) -> None:
         try:
             self._dispatch_handle(self, fields)
-        except gevent.Timeout:
-            pass  # the handler's own; it was answered and logged
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:
+            pass  # answered and logged; also a Timeout or GreenletExit ends with its handler
 
     # answers
 

@@ -133,6 +133,12 @@ def failing(name: str, data: bytes, kind: type[BaseException]) -> Harmless:
                     checks_error=lambda error: error.sent == "yes")
 
 
+def unreadable(got: Any) -> bool:
+    with pytest.raises(DecodeError) as caught:
+        got.msg
+    return caught.value.sent == "yes"
+
+
 def nested(depth: int) -> bytes:
     return b"\x91" * depth + b"\xc0"
 
@@ -160,8 +166,7 @@ HARMLESS = [
              lambda got: got.msg == bytes(199_995)),
     Harmless("a blob at the limit", reply(1, b"\x02", bytes(300_000)),
              lambda got: got.msg == 2 and got.blob == bytes(300_000)),
-    *(Harmless(name, reply(1, msg), lambda got: pytest.raises(DecodeError, lambda: got.msg).value.sent == "yes")
-      for name, msg in UNREADABLE.items()),
+    *(Harmless(name, reply(1, msg), unreadable) for name, msg in UNREADABLE.items()),
     failing("unreachable", b"rpc_unreachable", Unreachable),
     failing("io", b"rpc_io_err", ConnectionLost),
     failing("timeout", b"rpc_timeout", CallTimeout),

@@ -123,7 +123,7 @@ def test_a_call_that_finds_no_room_in_the_window_times_out_unsent() -> None:
 def test_the_timeout_of_a_blocking_call_is_exact() -> None:
     with linked(window=2) as (stream, peer):
         started = time.monotonic()
-        with pytest.raises(CallTimeout, match="0.05 s") as caught:
+        with pytest.raises(CallTimeout, match=r"0\.05 s") as caught:
             ask(stream, 0.05)
         assert 0.05 <= time.monotonic() - started < 0.5
         assert isinstance(caught.value, TimeoutError)
