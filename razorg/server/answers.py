@@ -19,8 +19,8 @@ INTERNAL_ERROR = InternalError.wire.encode()
 def declared_frame(seq: int, error: BaseException, codec: Codec, limits: Limits) -> Frame | None:
     """The response for an error that travels by itself: a number, a text or a value.
 
-    Raises EncodeError when it does not fit on the wire.  None for every other kind, and (logged) for a text that a client would take for an error of
-    the framework.
+    Raises EncodeError when it does not fit on the wire.  None for every other kind, and (logged)
+    for a text that a client would take for an error of the framework.
     """
     if isinstance(error, ErrorCode):
         return number_frame(seq, error.to_wire())

@@ -53,7 +53,9 @@ def mypy(snippet: Path, folder: Path) -> dict[int, str]:
 
 def pyright(snippet: Path, folder: Path) -> dict[int, str]:
     """The errors in the snippet by line."""
-    settings = {"include": [str(snippet)], "extraPaths": [str(ROOT)], "pythonVersion": "3.10"}
+    copy = folder / snippet.name  # it only looks inside its folder
+    copy.write_text(snippet.read_text())
+    settings = {"include": [copy.name], "extraPaths": [str(ROOT)], "pythonVersion": "3.10"}
     (folder / "pyrightconfig.json").write_text(json.dumps(settings))
     output = run("pyright", "--outputjson", "--pythonpath", sys.executable, "-p", str(folder), cwd=folder)
     try:
