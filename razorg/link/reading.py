@@ -14,7 +14,7 @@ from razorg.wire.parser import FieldsT, FrameParser
 #: One read takes what the frame that has begun still lacks, but at least this: some dozens of
 #: small frames.  More at once would keep the peer waiting for the answers to the first of them,
 #: and both sides would work in turns instead of at the same time.
-READ_BYTES = 4 * 1024
+READ_BYTES = 1024
 
 
 class FrameReader(Generic[FieldsT]):
@@ -25,6 +25,7 @@ class FrameReader(Generic[FieldsT]):
         self._parser = parser
         self._is_stopped = False
         self._is_reading = False
+        self._has_more = False
         self._frame_since: float | None = None
         self._frame_bytes = 0  # how much the incomplete frame announced
 
@@ -47,22 +48,30 @@ class FrameReader(Generic[FieldsT]):
         while not self._is_stopped:
             if self._parser.error is not None:
                 raise self._parser.error
-            self._conn.wait_readable()
+            if not self._has_more:
+                self._conn.wait_readable()
             room = self._parser.room()
             if room is not None:
+                asked = len(room)
                 count = self._conn.read_into(room)
                 if count is None:
+                    self._has_more = False
                     continue
                 frames = self._parser.filled(count) if count else None
             else:
-                data = self._conn.read(max(READ_BYTES, self._parser.missing_bytes))
+                asked = max(READ_BYTES, self._parser.missing_bytes)
+                data = self._conn.read(asked)
                 if data is None:
+                    self._has_more = False
                     continue
+                count = len(data)
                 frames = self._parser.feed(data) if data else None
             if frames is None:
                 if self._parser.is_partial:
                     raise RemoteProtocolError("the stream ended inside a frame")
                 return None
+            # The rest of a big frame is there already more often than not.
+            self._has_more = count == asked and self._parser.missing_bytes > READ_BYTES
             self._note_progress(bool(frames))
             if frames:
                 return frames

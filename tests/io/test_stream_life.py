@@ -210,3 +210,14 @@ def test_another_thread_is_told_to_keep_away(use: str) -> None:
         assert [type(error) for error in raised] == [LocalProtocolError]
         assert "thread" in str(raised[0])
         check_usable(stream, peer)
+
+
+def test_a_batch_that_fails_as_a_whole_was_not_sent() -> None:
+    with linked() as (stream, peer):
+        futures = [stream.send(2) for _ in range(4)]  # the first at once, the others in one batch
+        peer.read_request()
+        peer.close()
+        for future, sent in zip(futures, ("maybe", "no", "no", "no")):
+            with pytest.raises(ConnectionLost) as caught:
+                future.get(timeout=5)
+            assert caught.value.sent == sent

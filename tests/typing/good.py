@@ -24,8 +24,8 @@ class Detail(razorg.ErrorValue):
 
 
 class NotLeader(razorg.ErrorText):
-    def failover(self) -> object:
-        return str(self) or razorg.NEXT
+    def failover(self) -> Optional[str]:
+        return str(self) or None
 
 
 @razorg.service
