@@ -15,7 +15,7 @@ from razorg.client.stream import ClientStream
 from razorg.codec.base import Codec
 from razorg.codec.nil import NIL
 from razorg.config import ClientConfig, Limits, ServerConfig
-from razorg.declared import NEXT, ErrorCode, ErrorText, ErrorValue
+from razorg.declared import NEXT, ErrorCode, ErrorText, ErrorValue, Failover
 from razorg.errors import (
     CallTimeout,
     ConnectionLost,
@@ -55,6 +55,7 @@ __all__ = [
     "ErrorCode",
     "ErrorText",
     "ErrorValue",
+    "Failover",
     "InternalError",
     "Limits",
     "Listener",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Union
 
 from razorg.errors import RazorError
 
@@ -26,10 +26,14 @@ class _Next(enum.Enum):
 NEXT: Final = _Next.NEXT
 
 
+#: What ``failover()`` may return.
+Failover = Union[str, _Next, None]
+
+
 class DeclaredError(RazorError):
     """What ErrorCode, ErrorText and ErrorValue have in common."""
 
-    def failover(self) -> str | _Next | None:
+    def failover(self) -> Failover:
         """Where a FailoverPool goes on: an address, ``NEXT`` (another node), None (nowhere)."""
         return None
 

@@ -116,22 +116,23 @@ class ClientTask:
         method: Method,
         action: int | str,
         msg: Any,
-        stream: ClientStream,
-        notify: Any,
+        channel: Channel,
         tag: Any,
+        address: str,
+        stream: ClientStream | None = None,
     ) -> None:
         self.method = method
         self.action = action
         self.msg = msg
         self.tag = tag
-        self.channel: Channel = stream.channel(notify)
-        self._address = stream.address
+        self.channel = channel
+        self._address = address
         self.seq = 0
         self.frame: Frame | None = None
         self.deadline = self.timeout = 0.0
         self._outcome: Outcome | None = None
         self._reply: Any = None
-        self._stream: ClientStream | None = stream
+        self._stream = stream
 
     def settle(self, outcome: Outcome) -> bool:
         self._outcome = outcome

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from gevent.lock import Semaphore
 
 from razorg.client.calls import ClientTask
+from razorg.client.channel import Channel
 from razorg.client.future import RpcFuture, failed_future
 from razorg.client.raw import RawActions
 from razorg.client.stream import ClientStream
@@ -100,9 +102,12 @@ class StreamPool(RawActions):
 
     def submit_method(self, method: Method, msg: bytes, timeout: float | None) -> RpcFuture[Any]:
         """The future of a call; blocks only for a connection or while the window is full."""
-        future: RpcFuture[Any] = self._on_stream(
-            method, lambda stream: stream.submit(method, msg, None, timeout)
-        )
+        try:
+            future: RpcFuture[Any] = self._on_stream(
+                lambda stream: stream.submit(method, msg, None, timeout)
+            )
+        except (Unreachable, ConnectionLost) as error:
+            return failed_future(method, error.located(method.name, self.address))
         return future
 
     def _start(
@@ -116,27 +121,24 @@ class StreamPool(RawActions):
         notify: Any,
         tag: Any,
     ) -> Any:
-        if notify is None:
-            return self._on_stream(
-                method, lambda stream: stream.submit(method, data, blob, timeout)
-            )
-
-        def start(stream: ClientStream) -> ClientTask:
-            task = ClientTask(method, action, msg, stream, notify, tag)
-            return stream.start_task(method, data, blob, timeout, task)
-
-        return start(self.stream())
-
-    def _on_stream(self, method: Method, start: Any) -> Any:
         try:
-            try:
-                return start(self.stream())
-            except ConnectionLost:  # noticed before anything was sent
-                return start(self.stream())
-        except ConnectionError as error:
-            if not isinstance(error, RpcError):
-                raise
-            return failed_future(method, error.located(method.name, self.address))
+            return self._on_stream(
+                lambda stream: stream._start(method, action, msg, data, blob, timeout, notify, tag)
+            )
+        except (Unreachable, ConnectionLost) as error:
+            error.located(method.name, self.address)
+            if notify is None:
+                return failed_future(method, error)
+            channel = Channel(notify, release=lambda: None)
+            task = ClientTask(method, action, msg, channel, tag, self.address)
+            task.settle(error)
+            return task
+
+    def _on_stream(self, start: Callable[[ClientStream], Any]) -> Any:
+        try:
+            return start(self.stream())
+        except ConnectionLost:  # noticed before anything was sent
+            return start(self.stream())
 
     @property
     def in_flight(self) -> int:

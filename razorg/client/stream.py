@@ -222,5 +222,5 @@ class ClientStream(StreamEndings, RawActions):
     ) -> Any:
         if notify is None:
             return self.submit(method, data, blob, timeout)
-        task = ClientTask(method, action, msg, self, notify, tag)
+        task = ClientTask(method, action, msg, self.channel(notify), tag, self.address, self)
         return self.start_task(method, data, blob, timeout, task)

@@ -127,7 +127,7 @@ REFUSED_VALUES = [
     ("type", {"a": int}, "$.a"),
     ("function", {"a": len}, "$.a"),
     ("recursive", recursive(), "$[0]"),
-    ("depth_1100", nested(1100), "$[0]"),
+    ("too_deep", nested(50_000), "$[0]"),  # interpreters differ in how deep C may go
     ("depth_100000", nested(100_000), "$[0]"),
 ]
 

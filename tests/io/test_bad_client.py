@@ -221,7 +221,10 @@ def test_requests_in_portions(world: World, portion: int) -> None:
 
 
 @pytest.mark.parametrize("ending", ["garbage", "eof"])
-def test_what_is_pending_is_still_answered(world: World, ending: str) -> None:
+def test_what_is_pending_is_still_answered(
+    world: World, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("razorg.server.session.LINGER_SECONDS", 1000)  # its end is said before
     world.client.send(request(1, HELD, b"\x01") + request(2, HELD, b"\x02"))
     if ending == "garbage":
         world.client.send(bytes(100))

@@ -214,9 +214,15 @@ def test_another_thread_is_told_to_keep_away(use: str) -> None:
 
 def test_a_batch_that_fails_as_a_whole_was_not_sent() -> None:
     with linked() as (stream, peer):
-        futures = [stream.send(2) for _ in range(4)]  # the first at once, the others in one batch
+        futures = [stream.send(2)]  # at once; the others in one batch
         peer.read_request()
-        peer.close()
+
+        def write(data: Any) -> int:
+            raise BrokenPipeError("gone")
+
+        conn: Any = stream._conn
+        conn.write = write
+        futures += [stream.send(2) for _ in range(3)]
         for future, sent in zip(futures, ("maybe", "no", "no", "no")):
             with pytest.raises(ConnectionLost) as caught:
                 future.get(timeout=5)
