@@ -12,9 +12,8 @@ from razorg.codec.registry import resolve_codec
 from razorg.config import Limits, ServerConfig, configured
 from razorg.errors import DecodeError, EncodeError, MethodNotFound, ServiceNotFound
 from razorg.server.answers import declared_frame, internal_error_frame, log
-from razorg.server.dispatch import Dispatch, NoDispatch
+from razorg.server.dispatch import Dispatch, NoDispatch, Requester
 from razorg.server.server import ListenTo, Server
-from razorg.server.session import Session
 from razorg.wire.encoder import check_sizes, error_frame, response_frame
 from razorg.wire.heads import Frame, RequestFields
 
@@ -97,7 +96,7 @@ class ServiceDispatch(Dispatch):
             return handler.inline
         return self._other.inline and self._other.runs_inline(action)
 
-    def handle(self, session: Session, fields: RequestFields) -> None:
+    def handle(self, session: Requester, fields: RequestFields) -> None:
         handler = self._handlers.get(fields[1])  # type: ignore[arg-type]
         if handler is None:
             self._handle_unknown(session, fields)
@@ -112,7 +111,7 @@ class ServiceDispatch(Dispatch):
         else:
             session.answer(frame if frame is not None else error_frame(seq, _DECODE))
 
-    def _handle_unknown(self, session: Session, fields: RequestFields) -> None:
+    def _handle_unknown(self, session: Requester, fields: RequestFields) -> None:
         action = fields[1]
         if isinstance(action, str) and "." in action:
             service, _, _ = action.partition(".")
@@ -125,7 +124,7 @@ class ServiceDispatch(Dispatch):
         self._other.handle(session, fields)
 
 
-def _run(handler: _Handler, session: Session, fields: RequestFields) -> Frame | None:
+def _run(handler: _Handler, session: Requester, fields: RequestFields) -> Frame | None:
     """Call the handler; None when the request's message is not what it takes."""
     msg = fields[3]
     try:
@@ -153,7 +152,7 @@ def _run(handler: _Handler, session: Session, fields: RequestFields) -> Frame | 
 
 
 def _failure(
-    handler: _Handler, session: Session, fields: RequestFields, error: BaseException
+    handler: _Handler, session: Requester, fields: RequestFields, error: BaseException
 ) -> Frame:
     seq, action = fields[0], fields[1]
     try:

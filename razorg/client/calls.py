@@ -7,18 +7,27 @@ them, so ``frame is not None`` says that nothing of it was sent.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, Union
+from typing import Any, Protocol, Union
 
+from razorg.client.channel import Channel
 from razorg.core.method import Method
 from razorg.errors import DecodeError, LocalProtocolError, RpcError, Sent
 from razorg.wire.heads import FLAG_NUMBER, FLAG_OK, Frame, ResponseFields
 
-if TYPE_CHECKING:
-    from razorg.client.channel import Channel
-    from razorg.client.stream import ClientStream
-
 #: How a call ends: with a response, or with the error that kept it from one.
 Outcome = Union[ResponseFields, BaseException]
+
+
+class Carrier(Protocol):
+    """What a future or a task knows of the stream that carries it, and keeps alive by it."""
+
+    address: str
+
+    def cancel(self, call: Call, error: BaseException) -> bool:
+        """End the call with the error if it is in flight."""
+
+    def task_finished(self, task: ClientTask) -> None:
+        """The task has ended and needs the stream no more."""
 
 
 class Call(Protocol):
@@ -119,7 +128,7 @@ class ClientTask:
         channel: Channel,
         tag: Any,
         address: str,
-        stream: ClientStream | None = None,
+        stream: Carrier | None = None,
     ) -> None:
         self.method = method
         self.action = action

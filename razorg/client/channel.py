@@ -5,15 +5,12 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 from gevent.queue import Full
 
 from razorg.errors import LocalProtocolError
-
-if TYPE_CHECKING:
-    from razorg.client.calls import ClientTask
 
 log = logging.getLogger("razorg")
 
@@ -41,10 +38,10 @@ class Channel:
         self._target = target
         self._put = put
         self._release = release
-        self._waiting: deque[ClientTask] = deque()
+        self._waiting: deque[Any] = deque()
         self._holds_permits = True
 
-    def put(self, task: ClientTask) -> bool:
+    def put(self, task: object) -> bool:
         """Hand the finished task over; False when it has to wait, with its permit."""
         if not self._waiting:
             try:

@@ -7,6 +7,7 @@ there it leaves the in-flight table, and there its permit of the window is given
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
@@ -118,7 +119,7 @@ class StreamEndings:
             self._drained.set()
         return True
 
-    def received(self, frames: list[ResponseFields]) -> None:
+    def received(self, frames: Sequence[ResponseFields]) -> None:
         """The reader's responses; RemoteProtocolError when one answers no request."""
         self.last_response_at = monotonic()
         settle = self._settle

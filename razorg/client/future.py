@@ -6,20 +6,17 @@ import concurrent.futures
 import logging
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gevent.event import AsyncResult
 
-from razorg.client.calls import Outcome, located, value_of
+from razorg.client.calls import Carrier, Outcome, located, value_of
 from razorg.core.method import Method
 from razorg.wire.heads import Frame
 
 log = logging.getLogger("razorg")
 
 ResultT = TypeVar("ResultT")
-
-if TYPE_CHECKING:
-    from razorg.client.stream import ClientStream
 
 _get = AsyncResult.get
 
@@ -33,7 +30,7 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
 
     __slots__ = ("_stream", "deadline", "frame", "method", "seq", "timeout")
 
-    def __init__(self, method: Method, stream: ClientStream | None = None) -> None:
+    def __init__(self, method: Method, stream: Carrier | None = None) -> None:
         super().__init__()
         self.method = method
         self.seq = 0

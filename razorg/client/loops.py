@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 from weakref import ref
 
 from razorg.client.calls import Call
@@ -13,8 +13,15 @@ from razorg.link.reading import FrameReader
 from razorg.link.writing import FrameWriter
 from razorg.wire.heads import Frame, ResponseFields
 
-if TYPE_CHECKING:
-    from razorg.client.stream import ClientStream
+
+class Stream(Protocol):
+    """What the greenlets know of their stream."""
+
+    def received(self, frames: Sequence[ResponseFields]) -> None:
+        """Settle the calls that the responses answer; RemoteProtocolError."""
+
+    def lose(self, error: BaseException) -> None:
+        """The connection is of no more use."""
 
 
 class Remainder:
@@ -26,7 +33,7 @@ class Remainder:
         self.frame: Frame | None = frame
 
 
-def read_loop(stream_ref: ref[ClientStream], reader: FrameReader[ResponseFields]) -> None:
+def read_loop(stream_ref: ref[Stream], reader: FrameReader[ResponseFields]) -> None:
     """Settle calls as their responses arrive, until the connection ends."""
     ended: BaseException = ConnectionError("the peer closed the connection")
     try:
@@ -35,7 +42,7 @@ def read_loop(stream_ref: ref[ClientStream], reader: FrameReader[ResponseFields]
             stream = stream_ref()
             if frames is None or stream is None:
                 break
-            stream.received(frames)  # type: ignore[arg-type]
+            stream.received(frames)
             del stream, frames
     except (OSError, RemoteProtocolError) as error:
         ended = error
@@ -46,7 +53,7 @@ def read_loop(stream_ref: ref[ClientStream], reader: FrameReader[ResponseFields]
 
 
 def write_loop(
-    stream_ref: ref[ClientStream], outbox: Outbox[Call | Remainder], writer: FrameWriter
+    stream_ref: ref[Stream], outbox: Outbox[Call | Remainder], writer: FrameWriter
 ) -> None:
     """Write the batches of the outbox until it is closed or the connection fails."""
     ended: BaseException = ConnectionError("the writer was stopped")

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from razorg.codec.base import Codec
 from razorg.codec.nil import encode_msg
 from razorg.codec.typed import is_untyped
+from razorg.config import ServerConfig
 from razorg.errors import DecodeError, LocalProtocolError
 from razorg.server.answers import INTERNAL_ERROR, failure_frame
 from razorg.wire.encoder import as_blob, check_sizes, error_frame, response_frame
 from razorg.wire.heads import Buffer, Frame, RequestFields
 
-if TYPE_CHECKING:
-    from razorg.server.session import Session
-
 log = logging.getLogger("razorg")
 
 _NIL_BYTES = b"\xc0"
+
+
+class Requester(Protocol):
+    """What a dispatch knows of the connection that a request came from."""
+
+    peer: str
+    codec: Codec
+    config: ServerConfig
+
+    def answer(self, frame: Frame) -> None:
+        """Send the one answer of a request; may block while the peer does not read."""
+
+    def answer_from_anywhere(self, seq: int, action: int | str) -> None:
+        """Answer a request whose Respond was dropped unused, from whatever thread."""
 
 
 class Request:
@@ -49,8 +61,8 @@ class Respond:
 
     __slots__ = ("_action", "_seq", "_session")
 
-    def __init__(self, session: Session, seq: int, action: int | str) -> None:
-        self._session: Session | None = session
+    def __init__(self, session: Requester, seq: int, action: int | str) -> None:
+        self._session: Requester | None = session
         self._seq = seq
         self._action = action
 
@@ -79,12 +91,12 @@ class Respond:
         """Whether the answer has been given."""
         return self._session is None
 
-    def _open_session(self) -> Session:
+    def _open_session(self) -> Requester:
         if self._session is None:
             raise LocalProtocolError(f"request {self._seq} ({self._action!r}) is answered already")
         return self._session
 
-    def _answer(self, session: Session, frame: Frame) -> None:
+    def _answer(self, session: Requester, frame: Frame) -> None:
         self._session = None
         session.answer(frame)
 
@@ -117,7 +129,7 @@ class Dispatch:
         ``inline`` is set: there it may say no to some actions."""
         return True
 
-    def handle(self, session: Session, fields: RequestFields) -> None:
+    def handle(self, session: Requester, fields: RequestFields) -> None:
         """razorg's entrance: answers the request of these fields in whatever way."""
         seq, action = fields[0], fields[1]
         respond = Respond(session, seq, action)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import gevent
 from gevent.queue import SimpleQueue
-
-if TYPE_CHECKING:
-    from razorg.server.session import Session
 
 log = logging.getLogger("razorg")
 
@@ -17,6 +14,13 @@ log = logging.getLogger("razorg")
 IDLE_MAX = 64
 #: How long a killed handler may take to end.
 KILL_SECONDS = 1.0
+
+
+class Backlog(Protocol):
+    """What a worker knows of a session."""
+
+    def run_backlog(self) -> None:
+        """Handle requests until there are none, or enough of them run."""
 
 
 class Workers:
@@ -29,12 +33,12 @@ class Workers:
     """
 
     def __init__(self) -> None:
-        self._sessions: SimpleQueue[Session | None] = SimpleQueue()
+        self._sessions: SimpleQueue[Backlog | None] = SimpleQueue()
         self._greenlets: set[gevent.Greenlet[[], None]] = set()
         self._idle = 0
         self._is_stopped = False
 
-    def wake(self, session: Session) -> None:
+    def wake(self, session: Backlog) -> None:
         """Have a worker run ``session.run_backlog()`` soon.  Never blocks."""
         if self._idle <= self._sessions.qsize():
             self._idle += 1
