@@ -56,7 +56,9 @@ class Workers:
         Blocks until they have ended; a handler that will not end is left after a second.
         """
         self._is_stopped = True
-        gevent.killall(list(self._greenlets), timeout=KILL_SECONDS)
+        workers = list(self._greenlets)
+        gevent.killall(workers, block=False)
+        gevent.joinall(workers, timeout=KILL_SECONDS)
         if self._greenlets:
             log.error("%d handlers do not end when they are killed", len(self._greenlets))
 

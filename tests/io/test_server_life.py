@@ -7,6 +7,7 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 from support.peers import ScriptedClient, memory_url, request, wait_until
 from test_server import Big, Echo, Gate, Keep, check_serves
 
@@ -236,3 +237,27 @@ def test_idle_workers_are_kept_for_reuse_and_trimmed() -> None:
         client.send(b"".join(request(seq) for seq in range(201, 231)))
         client.read_replies(30)
         assert set(server._workers._greenlets) == made
+
+
+def test_stop_does_not_wait_for_a_handler_that_will_not_be_killed() -> None:
+    running, may_end = Event(), Event()
+
+    class Stubborn(razorg.Dispatch):
+        def dispatch(self, request: razorg.Request, respond: razorg.Respond) -> None:
+            running.set()
+            while not may_end.is_set():
+                try:
+                    may_end.wait()
+                except gevent.GreenletExit:
+                    pass
+
+    server = razorg.RpcServer("memory://stubborn", dispatch=Stubborn())
+    server.start()
+    with razorg.ClientStream("memory://stubborn") as stream:
+        future = stream.send(2)
+        running.wait()
+        with gevent.Timeout(10):
+            server.stop(0.05)
+        with pytest.raises(razorg.ConnectionLost):
+            future.get(timeout=5)
+    may_end.set()
