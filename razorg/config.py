@@ -76,6 +76,9 @@ class ClientConfig(_Checked):
 
     A call ends within ``task_timeout`` (checked each second) unless it brings a timeout of its
     own.  ``window`` is the number of requests in flight per connection.
+
+    ``min_connections``, ``max_connections``, ``idle_timeout``, ``retry``, ``retry_limit`` and
+    ``reconnect_*`` are for pools of several connections; nothing reads them in this version.
     """
 
     task_timeout: float = _seconds(20.0)
@@ -140,3 +143,13 @@ def configured(config: ConfigT | None, default: type[ConfigT], settings: dict[st
     elif not isinstance(config, default):
         raise TypeError(f"config must be a {default.__name__}, not {config!r}")
     return config.replace(**settings) if settings else config
+
+
+def check_timeout(timeout: object) -> None:
+    """TypeError or ValueError for what is neither None nor a number of seconds above 0."""
+    if timeout is None:
+        return
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool):
+        raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
+    if not timeout > 0:
+        raise ValueError(f"timeout must be more than 0 seconds, not {timeout!r}")

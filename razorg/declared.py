@@ -34,7 +34,10 @@ class DeclaredError(RazorError):
     """What ErrorCode, ErrorText and ErrorValue have in common."""
 
     def failover(self) -> Failover:
-        """Where a FailoverPool goes on: an address, ``NEXT`` (another node), None (nowhere)."""
+        """Where the call should go on: an address, ``NEXT`` (another node), None (nowhere).
+
+        For pools of several addresses; nothing asks for it in this version.
+        """
         return None
 
 

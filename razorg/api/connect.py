@@ -25,7 +25,10 @@ def connect(
 ) -> ClientPool:
     """A pool for one address; it connects at the first call.
 
-    Takes the names of ClientConfig as keywords.  ValueError or TypeError for what is no address.
+    ``address`` is ``tcp://host:port``, ``unix:///path``, ``memory://name``, ``"host:port"`` or
+    ``(host, port)``; settings are the names of ClientConfig, as in ``task_timeout=5``.  Use it as
+    ``with connect(…) as pool: pool.client(Service).method(…)``.  ValueError or TypeError for what
+    is no address or no setting.
     """
     if isinstance(address, list):
         if len(address) != 1:

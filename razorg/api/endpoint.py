@@ -10,7 +10,7 @@ from razorg.api.errors import ErrorTable, Raises
 from razorg.api.service import MethodSpec, ServiceSpec, service_of
 from razorg.client.future import RpcFuture
 from razorg.codec.base import Codec
-from razorg.config import ClientConfig
+from razorg.config import ClientConfig, check_timeout
 from razorg.core.method import Method
 from razorg.wire.encoder import encode_action
 from razorg.wire.heads import Buffer
@@ -152,16 +152,17 @@ _OPTION_NAMES = ("timeout", "idempotent", "retry_limit")
 
 
 def with_options(client: ClientT, **options: Any) -> ClientT:
-    """A client (or one endpoint) with other ``timeout``, ``idempotent`` or ``retry_limit``.
+    """A client (or one endpoint) with another ``timeout``.
+
+    ``idempotent`` and ``retry_limit`` are taken too, and kept for the pools of several
+    addresses to come; nothing is retried yet.
 
     A timeout is exact for blocking calls; futures end between it and a second later.
     """
     for name in options:
         if name not in _OPTION_NAMES:
             raise TypeError(f"{name!r} is no option; there are: {', '.join(_OPTION_NAMES)}")
-    timeout = options.get("timeout")
-    if timeout is not None and not timeout > 0:
-        raise ValueError(f"timeout must be more than 0 seconds, not {timeout!r}")
+    check_timeout(options.get("timeout"))
     changed: Any
     if isinstance(client, Endpoint):
         changed = client.with_options(options)
@@ -192,6 +193,7 @@ class ServiceCalls:
         idempotent: bool = False,
     ) -> Any:
         """Call ``"Service.method"`` without its interface; blocks this greenlet."""
+        check_timeout(timeout)
         method = self._untyped(action, raises, returns, idempotent)
         return self.call_method(method, self.codec.encode(message_of(args)), timeout)
 
@@ -205,6 +207,7 @@ class ServiceCalls:
         idempotent: bool = False,
     ) -> RpcFuture[Any]:
         """As ``call``, but gives a future."""
+        check_timeout(timeout)
         method = self._untyped(action, raises, returns, idempotent)
         future: RpcFuture[Any] = self.submit_method(
             method, self.codec.encode(message_of(args)), timeout
@@ -212,4 +215,6 @@ class ServiceCalls:
         return future
 
     def _untyped(self: Any, action: str, raises: Raises, returns: Any, idempotent: bool) -> Method:
+        if not isinstance(action, str):
+            raise TypeError(f"call takes 'Service.method', not {action!r}; send takes raw actions")
         return make_method(self, action, returns, ErrorTable(raises), {"idempotent": idempotent})

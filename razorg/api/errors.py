@@ -57,7 +57,8 @@ class ErrorTable:
         if form in self._open:
             raise TypeError(
                 f"{self._open[form].__name__} and {cls.__name__} look the same on the wire; "
-                "of one form, all but one need a fixed value"
+                "of one form, all but one need a fixed value (code = … or text = … in the "
+                "class body)"
             )
         self._open[form] = cls
 

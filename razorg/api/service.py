@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_type_hints, overload
 
 from razorg.api.errors import ErrorTable, Raises
 from razorg.codec.typed import check_type
+from razorg.config import check_timeout
 
 ClassT = TypeVar("ClassT", bound=type)
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -83,7 +84,7 @@ def method(function: Any = None, /, **options: Any) -> Any:
     """Options of a service's method.
 
     - ``raises``: the errors that it declares, a class or a tuple of classes;
-    - ``idempotent``: running it twice does no harm, so that a pool may retry it;
+    - ``idempotent``: running it twice does no harm; told by ``Razorg.describe``, not acted on yet;
     - ``timeout``: seconds, instead of the client's ``task_timeout``;
     - ``inline``: run in the connection's reader (for handlers that never block);
     - ``name``: its name on the wire.
@@ -91,8 +92,7 @@ def method(function: Any = None, /, **options: Any) -> Any:
     if function is not None and not inspect.isfunction(function):
         raise TypeError(f"@method decorates a function, not {function!r}")
     checked = MethodOptions(**options)
-    if checked.timeout is not None and not checked.timeout > 0:
-        raise ValueError(f"timeout must be more than 0 seconds, not {checked.timeout!r}")
+    check_timeout(checked.timeout)
     ErrorTable(checked.raises)
 
     def decorate(function: Any) -> Any:

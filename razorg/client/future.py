@@ -120,6 +120,8 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
             state = "done" if self.successful() else f"failed: {self.exception!r}"
         return f"<RpcFuture {self.method.name} {state}>"
 
+    __str__ = __repr__
+
 
 def failed_future(method: Method, error: BaseException) -> RpcFuture[Any]:
     """A future that has ended with the error."""

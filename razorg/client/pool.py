@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from gevent import get_hub
 from gevent.lock import Semaphore
 
 from razorg.client.calls import ClientTask
@@ -39,6 +40,7 @@ class StreamPool(RawActions):
         self._address = registry.checked_address(address)
         self.address = str(self._address)
         self._stream: ClientStream | None = None
+        self._hub: Any = None  # of the thread that called first
         self._connecting = Semaphore()
         self._attempts = 0
         self._failure: str | None = None
@@ -52,6 +54,7 @@ class StreamPool(RawActions):
         stream = self._stream
         if stream is not None and not stream.is_closed:
             return stream
+        self._check_thread()
         attempts = self._attempts
         seconds = min(timeout or self.config.connect_timeout, self.config.connect_timeout)
         if not self._connecting.acquire(timeout=seconds):
@@ -67,6 +70,16 @@ class StreamPool(RawActions):
             return self._stream
         finally:
             self._connecting.release()
+
+    def _check_thread(self) -> None:
+        """A pool belongs to the thread of its first call, as its stream does."""
+        hub = get_hub()
+        if self._hub is None or self._hub.dead:
+            self._hub = hub
+        if hub is not self._hub:
+            raise LocalProtocolError(
+                f"{self!r} belongs to the thread that called first; make one pool in each thread"
+            )
 
     def _connect(self, seconds: float) -> None:
         if self._is_closed:
@@ -104,7 +117,7 @@ class StreamPool(RawActions):
         """The future of a call; blocks only for a connection or while the window is full."""
         try:
             future: RpcFuture[Any] = self._on_stream(
-                lambda stream: stream.submit(method, msg, None, timeout)
+                lambda stream: stream.submit(method, msg, None, timeout), timeout
             )
         except (Unreachable, ConnectionLost) as error:
             return failed_future(method, error.located(method.name, self.address))
@@ -123,7 +136,8 @@ class StreamPool(RawActions):
     ) -> Any:
         try:
             return self._on_stream(
-                lambda stream: stream._start(method, action, msg, data, blob, timeout, notify, tag)
+                lambda stream: stream._start(method, action, msg, data, blob, timeout, notify, tag),
+                timeout,
             )
         except (Unreachable, ConnectionLost) as error:
             error.located(method.name, self.address)
@@ -134,11 +148,11 @@ class StreamPool(RawActions):
             task.settle(error)
             return task
 
-    def _on_stream(self, start: Callable[[ClientStream], Any]) -> Any:
+    def _on_stream(self, start: Callable[[ClientStream], Any], timeout: float | None) -> Any:
         try:
-            return start(self.stream())
+            return start(self.stream(timeout))
         except ConnectionLost:  # noticed before anything was sent
-            return start(self.stream())
+            return start(self.stream(timeout))
 
     @property
     def in_flight(self) -> int:
@@ -151,6 +165,7 @@ class StreamPool(RawActions):
 
     def close(self, timeout: float | None = None) -> None:
         """Let the calls in flight end, as ``ClientStream.close`` does, then disconnect."""
+        self._check_thread()
         self._is_closed = True
         if self._stream is not None:
             self._stream.close(timeout)

@@ -9,7 +9,7 @@ from razorg.client.future import RpcFuture
 from razorg.client.reply import Reply, decode_raw_error
 from razorg.codec.base import Codec
 from razorg.codec.nil import encode_msg
-from razorg.config import ClientConfig
+from razorg.config import ClientConfig, check_timeout
 from razorg.core.method import Method
 from razorg.wire.encoder import encode_action
 from razorg.wire.heads import Buffer
@@ -56,9 +56,13 @@ class RawActions:
         """Send a raw action: a number or a name, a message (None: none at all), and a blob.
 
         Returns the future of a Reply; with ``notify`` a ClientTask, which is put on that channel
-        when it is finished.  Blocks only while the window is full.  Raises EncodeError,
-        CallTimeout (``sent="no"``) and LocalProtocolError; all later errors are in the future.
+        when it is finished.  Blocks only while the window is full or, in a pool, to connect.
+        Raises EncodeError, CallTimeout (``sent="no"``) and LocalProtocolError; all later errors
+        are in the future.
         """
+        check_timeout(timeout)
+        if tag is not None and notify is None:
+            raise TypeError("a tag goes with notify: a future has none")
         method = self.raw_method(action)
         data = encode_msg(self.codec, msg)
         return self._start(method, action, msg, data, blob, timeout, notify, tag)

@@ -50,7 +50,10 @@ _UNREAD = object()
 def framework_error(payload: Buffer) -> Exception | None:
     """The error of the framework that these error bytes stand for, if they do."""
     kind = WIRE_ERRORS.get(bytes(payload))
-    return kind("answered by the peer", sent="yes") if kind is not None else None
+    if kind is None:
+        return None
+    hint = "the server's log says what did not fit" if kind is DecodeError else ""
+    return kind("answered by the peer" + (f"; {hint}" if hint else ""), sent="yes")
 
 
 def decode_raw_error(flag: int, payload: int | Buffer) -> Exception:

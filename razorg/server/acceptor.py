@@ -31,13 +31,13 @@ class Acceptor:
         self._places = places
         self._serve = serve
         self._is_closed = False
-        self._greenlet = gevent.spawn(self._accept_loop)
+        self.greenlet = gevent.spawn(self._accept_loop)
 
     def close(self) -> None:
         """Accept no more; never blocks."""
         self._is_closed = True
         self.listener.close()
-        self._greenlet.kill(block=False)
+        self.greenlet.kill(block=False)
 
     def _accept_loop(self) -> None:
         back_off = _BACK_OFF_SECONDS

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, Union
 
 import gevent
+from gevent import get_hub
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
@@ -77,6 +78,7 @@ class Server:
                 listener.close()
             raise
         self._state = "serving"
+        self._hub = get_hub()
         self._ticker = current_ticker()
         self._ticker.add(self)
         for listener in listeners:
@@ -94,13 +96,17 @@ class Server:
     def stop(self, timeout: float | None = None) -> None:
         """Stop listening, let accepted requests end and their responses leave; blocks.
 
+        Out of a handler, or a signal handler that came upon the hub or a greenlet of this server,
+        it starts that and returns at once.
         After ``timeout`` seconds (default: ``stop_timeout``) what still runs is killed.
         Idempotent: a second caller waits for the first.
         """
-        if gevent.getcurrent() in self._workers:
-            raise LocalProtocolError(
-                "a handler cannot wait for its own end; use gevent.spawn(server.stop)"
-            )
+        if self._state != "new":
+            if get_hub() is not self._hub:
+                raise LocalProtocolError(f"{self!r} belongs to another thread")
+            if self._is_part_of_this(gevent.getcurrent()):  # it cannot wait for its own end
+                gevent.spawn(self.stop, timeout)
+                return
         if self._state in ("stopping", "stopped"):
             self._stopped.wait(timeout)
             return
@@ -113,20 +119,32 @@ class Server:
             if was_serving:
                 self._drain(self.config.stop_timeout if timeout is None else timeout)
         finally:
-            for session in list(self._sessions):
-                session.abort()
-            self._workers.kill()
-            if was_serving:
-                self._ticker.discard(self)
-            self._state = "stopped"
-            self._stopped.set()
+            try:
+                for session in list(self._sessions):
+                    session.abort()
+                self._workers.kill()
+            finally:
+                if was_serving:
+                    self._ticker.discard(self)
+                self._state = "stopped"
+                self._stopped.set()
 
     def _drain(self, timeout: float) -> None:
+        if self.running:
+            log.info("stopping: %d requests still run", self.running)
         for session in list(self._sessions):
             session.drain()
-        current = gevent.getcurrent()
-        others = [item for item in self._sessions.values() if item is not current]
-        gevent.joinall(others, timeout=timeout)
+        gevent.joinall(list(self._sessions.values()), timeout=timeout)
+
+    def _is_part_of_this(self, greenlet: Any) -> bool:
+        return (
+            greenlet is self._hub
+            or greenlet in self._workers
+            or any(greenlet is acceptor.greenlet for acceptor in self._acceptors)
+            or any(
+                greenlet in (reader, session.writer) for session, reader in self._sessions.items()
+            )
+        )
 
     def _serve(self, conn: Connection) -> None:
         session = Session(conn, self._dispatch, self._workers, self.codec, self.config)
@@ -163,7 +181,11 @@ class Server:
 def _as_list(listen: Any) -> list[Any]:
     if listen is None:
         return []
-    if isinstance(listen, tuple) and len(listen) == 2 and isinstance(listen[1], int):
+    if (
+        isinstance(listen, tuple)
+        and len(listen) == 2
+        and (isinstance(listen[1], int) or str(listen[1]).isdigit())
+    ):
         return [listen]  # (host, port)
     if isinstance(listen, (list, tuple)):
         return list(listen)

@@ -69,13 +69,14 @@ class Session:
         self._answered = Event()  # set while the reader, or the end, awaits answers
         self._written = Event()  # set when answers wait for the writer
         self._is_dead = False
+        self.writer: gevent.Greenlet[[], None] | None = None
         self._heard_at = monotonic()
 
     # the reader greenlet
 
     def run(self) -> None:
         """The whole life of the connection; ends when it is closed and cleaned up."""
-        writer = gevent.spawn(self._write_loop)
+        self.writer = writer = gevent.spawn(self._write_loop)
         try:
             self._read_requests()
             self._wait_while_unanswered(1)

@@ -47,7 +47,12 @@ def connect(address: Address, timeout: float) -> Connection:
 def listen(where: Address | socket.socket) -> Listener:
     """Listen at an address, or on a socket that is bound already.  OSError."""
     if isinstance(where, Address):
-        return _transports[where.scheme].listen(where)
+        try:
+            return _transports[where.scheme].listen(where)
+        except OSError as error:
+            raise OSError(
+                error.errno, f"cannot listen at {where}: {error.strerror or error}"
+            ) from error
     sock = system_socket(fileno=socket.dup(where.fileno()))
     try:
         sock.listen(1024)

@@ -41,7 +41,7 @@ need_venv() {
     [ "$level" = test ] && what="$ROOT[test]"
     echo "venv: installing razorg ($level) into .venv" >&2
     rm -f "$stamp"
-    if ! PIP_DISABLE_PIP_VERSION_CHECK=1 "$VENV/bin/python" -m pip install --no-input -q -e "$what"; then
+    if ! PIP_DISABLE_PIP_VERSION_CHECK=1 "$VENV/bin/python" -m pip install --no-input -q --config-settings editable_mode=compat -e "$what"; then
         echo "venv: the installation failed; see above" >&2
         return 1
     fi
