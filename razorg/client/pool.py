@@ -11,7 +11,7 @@ from gevent.lock import Semaphore
 from razorg.client.calls import ClientTask
 from razorg.client.channel import Channel
 from razorg.client.future import RpcFuture, failed_future
-from razorg.client.raw import RawActions
+from razorg.client.raw import RawActions, RawRequest
 from razorg.client.stream import ClientStream
 from razorg.codec.base import Codec
 from razorg.codec.registry import resolve_codec
@@ -123,28 +123,17 @@ class StreamPool(RawActions):
             return failed_future(method, error.located(method.name, self.address))
         return future
 
-    def _start(
-        self,
-        method: Method,
-        action: int | str,
-        msg: Any,
-        data: bytes,
-        blob: Any,
-        timeout: float | None,
-        notify: Any,
-        tag: Any,
-    ) -> Any:
+    def _start(self, request: RawRequest) -> Any:
         try:
-            return self._on_stream(
-                lambda stream: stream._start(method, action, msg, data, blob, timeout, notify, tag),
-                timeout,
-            )
+            return self._on_stream(lambda stream: stream._start(request), request.timeout)
         except (Unreachable, ConnectionLost) as error:
-            error.located(method.name, self.address)
-            if notify is None:
-                return failed_future(method, error)
-            channel = Channel(notify, release=lambda: None)
-            task = ClientTask(method, action, msg, channel, tag, self.address)
+            error.located(request.method.name, self.address)
+            if request.notify is None:
+                return failed_future(request.method, error)
+            channel = Channel(request.notify, release=lambda: None)
+            task = ClientTask(
+                request.method, request.action, request.msg, channel, request.tag, self.address
+            )
             task.settle(error)
             return task
 

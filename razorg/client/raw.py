@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, overload
 
 from razorg.client.calls import ClientTask
@@ -13,6 +14,20 @@ from razorg.config import ClientConfig, check_timeout
 from razorg.core.method import Method
 from razorg.wire.encoder import encode_action
 from razorg.wire.heads import Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class RawRequest:
+    """What ``send`` was given, with the message encoded."""
+
+    method: Method
+    action: int | str
+    msg: Any
+    data: bytes
+    blob: Buffer | None
+    timeout: float | None
+    notify: Any
+    tag: Any
 
 
 class RawActions:
@@ -65,7 +80,7 @@ class RawActions:
             raise TypeError("a tag goes with notify: a future has none")
         method = self.raw_method(action)
         data = encode_msg(self.codec, msg)
-        return self._start(method, action, msg, data, blob, timeout, notify, tag)
+        return self._start(RawRequest(method, action, msg, data, blob, timeout, notify, tag))
 
     def raw_method(self, action: int | str) -> Method:
         """How calls of a raw action are sent and read."""
@@ -77,15 +92,6 @@ class RawActions:
             decode_error=decode_raw_error,
         )
 
-    def _start(
-        self,
-        method: Method,
-        action: int | str,
-        msg: Any,
-        data: bytes,
-        blob: Buffer | None,
-        timeout: float | None,
-        notify: Any,
-        tag: Any,
-    ) -> Any:
+    def _start(self, request: RawRequest) -> Any:
+        """Send the request; its future, or its task when it has a notify target."""
         raise NotImplementedError

@@ -20,11 +20,11 @@ from razorg.client.calls import BlockingCall, Call, ClientTask, located, value_o
 from razorg.client.endings import StreamEndings
 from razorg.client.future import RpcFuture
 from razorg.client.loops import Remainder
-from razorg.client.raw import RawActions
+from razorg.client.raw import RawActions, RawRequest
 from razorg.core.method import Method
 from razorg.errors import CallTimeout, LocalProtocolError
 from razorg.wire.encoder import as_blob, check_sizes, request_frame
-from razorg.wire.heads import PING, Buffer
+from razorg.wire.heads import PING
 
 #: After this long without a call the peer may have gone unnoticed, where the hub does not run
 #: between calls.
@@ -209,18 +209,12 @@ class ClientStream(StreamEndings, RawActions):
         state = "closed" if self.is_closed or self._is_closing else "open"
         return f"<ClientStream {self.address} {state}, {len(self._in_flight)} in flight>"
 
-    def _start(
-        self,
-        method: Method,
-        action: int | str,
-        msg: Any,
-        data: bytes,
-        blob: Buffer | None,
-        timeout: float | None,
-        notify: Any,
-        tag: Any,
-    ) -> Any:
-        if notify is None:
+    def _start(self, request: RawRequest) -> Any:
+        method, data, blob, timeout = request.method, request.data, request.blob, request.timeout
+        if request.notify is None:
             return self.submit(method, data, blob, timeout)
-        task = ClientTask(method, action, msg, self.channel(notify), tag, self.address, self)
+        channel = self.channel(request.notify)
+        task = ClientTask(
+            method, request.action, request.msg, channel, request.tag, self.address, self
+        )
         return self.start_task(method, data, blob, timeout, task)
