@@ -101,7 +101,6 @@ class ServiceDispatch(Dispatch):
         if handler is None:
             self._handle_unknown(session, fields)
             return
-        seq = fields[0]
         try:
             frame = _run(handler, session, fields)
         except BaseException as error:  # GreenletExit and the like go on below
@@ -109,7 +108,7 @@ class ServiceDispatch(Dispatch):
             if not isinstance(error, Exception):
                 raise
         else:
-            session.answer(frame if frame is not None else error_frame(seq, _DECODE))
+            session.answer(frame)
 
     def _handle_unknown(self, session: Requester, fields: RequestFields) -> None:
         action = fields[1]
@@ -124,8 +123,8 @@ class ServiceDispatch(Dispatch):
         self._other.handle(session, fields)
 
 
-def _run(handler: _Handler, session: Requester, fields: RequestFields) -> Frame | None:
-    """Call the handler; None when the request's message is not what it takes."""
+def _run(handler: _Handler, session: Requester, fields: RequestFields) -> Frame:
+    """The response of the handler, or rpc_decode when the message is not what it takes."""
     msg = fields[3]
     try:
         args = handler.decode(msg) if msg else None
@@ -137,7 +136,7 @@ def _run(handler: _Handler, session: Requester, fields: RequestFields) -> Frame 
         log.warning(
             "%s: the arguments of %r do not fit: %s", session.peer, fields[1], error.message
         )
-        return None
+        return error_frame(fields[0], _DECODE)
     result: Any
     if handler.takes_one:
         result = handler.function(args)
