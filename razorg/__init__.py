@@ -4,7 +4,7 @@ One connection carries any number of calls at once; code looks blocking and only
 waits.  README.md is the tour; importing this patches nothing and starts nothing.
 """
 
-from razorg.api.connect import ClientPool, connect
+from razorg.api.connect import ClientPool, FailoverPool, connect
 from razorg.api.endpoint import submit, with_options
 from razorg.api.serve import RpcServer
 from razorg.api.service import method, service
@@ -56,6 +56,7 @@ __all__ = [
     "ErrorText",
     "ErrorValue",
     "Failover",
+    "FailoverPool",
     "InternalError",
     "Limits",
     "Listener",

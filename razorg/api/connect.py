@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 from razorg.api.endpoint import ServiceCalls
+from razorg.client.failover import Mode, StreamFailover
 from razorg.client.pool import StreamPool
 from razorg.codec.base import Codec
 from razorg.config import ClientConfig
@@ -16,22 +16,50 @@ class ClientPool(ServiceCalls, StreamPool):
     """Calls to one address: services, untyped calls, raw actions and blobs."""
 
 
+class FailoverPool(ServiceCalls, StreamFailover):
+    """Calls to several addresses: what one does not answer goes to another, if it may."""
+
+
+@overload
 def connect(
-    address: AddressLike | Sequence[AddressLike],
+    address: AddressLike,
     *,
     config: ClientConfig | None = None,
+    mode: Mode = "round_robin",
     codec: str | Codec = "msgpack",
     **settings: Any,
-) -> ClientPool:
-    """A pool for one address; it connects at the first call.
+) -> ClientPool: ...
 
-    ``address`` is ``tcp://host:port``, ``unix:///path``, ``memory://name``, ``"host:port"`` or
+
+@overload
+def connect(
+    address: list[AddressLike] | list[str] | list[tuple[str, int]],
+    *,
+    config: ClientConfig | None = None,
+    mode: Mode = "round_robin",
+    codec: str | Codec = "msgpack",
+    **settings: Any,
+) -> FailoverPool: ...
+
+
+def connect(
+    address: Any,
+    *,
+    config: ClientConfig | None = None,
+    mode: Mode = "round_robin",
+    codec: str | Codec = "msgpack",
+    **settings: Any,
+) -> ClientPool | FailoverPool:
+    """A pool for one address, or for a list of them; it connects at the first call.
+
+    An address is ``tcp://host:port``, ``unix:///path``, ``memory://name``, ``"host:port"`` or
     ``(host, port)``; settings are the names of ClientConfig, as in ``task_timeout=5``.  Use it as
-    ``with connect(…) as pool: pool.client(Service).method(…)``.  ValueError or TypeError for what
-    is no address or no setting.
+    ``with connect(…) as pool: pool.client(Service).method(…)``.
+
+    ``mode`` says how a list is used: ``"round_robin"``, ``"leader"`` (one, until it errs or an
+    error's ``failover()`` points to another) or ``"least_loaded"`` (the better of two drawn at
+    random).  ValueError or TypeError for what is no address, no mode or no setting.
     """
     if isinstance(address, list):
-        if len(address) != 1:
-            raise ValueError(f"connect takes one address in this version, not {len(address)}")
-        address = address[0]
-    return ClientPool(address, codec=codec, config=config, **settings)  # type: ignore[arg-type]
+        return FailoverPool(address, mode=mode, codec=codec, config=config, **settings)
+    return ClientPool(address, codec=codec, config=config, **settings)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, Union
 
-from razorg.client.channel import Channel
+from razorg.client.channel import Channel, check_target
+from razorg.client.journey import Journey, Origin, goes_on
 from razorg.core.method import Method
 from razorg.errors import DecodeError, LocalProtocolError, RpcError, Sent
 from razorg.wire.heads import FLAG_NUMBER, FLAG_OK, Frame, ResponseFields
@@ -25,6 +26,12 @@ class Carrier(Protocol):
 
     def cancel(self, call: Call, error: BaseException) -> bool:
         """End the call with the error if it is in flight."""
+
+    def channel(self, target: Any) -> Channel:
+        """The channel for a ``notify`` target."""
+
+    def task_started(self, task: ClientTask) -> None:
+        """The task is on its way, and keeps the stream."""
 
     def task_finished(self, task: ClientTask) -> None:
         """The task has ended and needs the stream no more."""
@@ -46,6 +53,11 @@ class Call(Protocol):
 def sent_of(call: Call) -> Sent:
     """What is known of the request of a call that got no response."""
     return "no" if call.frame is not None else "maybe"
+
+
+def is_ok(outcome: Outcome) -> bool:
+    """Whether it is a response, and none that holds an error."""
+    return not isinstance(outcome, BaseException) and outcome[1] == FLAG_OK
 
 
 def value_of(method: Method, outcome: Outcome) -> Any:
@@ -106,49 +118,73 @@ class ClientTask:
 
     __slots__ = (
         "_address",
+        "_channel",
         "_outcome",
         "_reply",
         "_stream",
+        "_target",
         "action",
-        "channel",
         "deadline",
         "frame",
         "method",
         "msg",
+        "origin",
         "seq",
         "tag",
         "timeout",
     )
 
     def __init__(
-        self,
-        method: Method,
-        action: int | str,
-        msg: Any,
-        channel: Channel,
-        tag: Any,
-        address: str,
-        stream: Carrier | None = None,
+        self, method: Method, action: int | str, msg: Any, target: Any, tag: Any, address: str
     ) -> None:
+        check_target(target)
         self.method = method
         self.action = action
         self.msg = msg
         self.tag = tag
-        self.channel = channel
-        self._address = address
         self.seq = 0
         self.frame: Frame | None = None
         self.deadline = self.timeout = 0.0
+        #: What a pool needs to send it again.
+        self.origin: Origin | Journey | None = None
+        self._target = target
+        self._channel: Channel | None = None
+        self._address = address
         self._outcome: Outcome | None = None
         self._reply: Any = None
+        self._stream: Carrier | None = None
+
+    def carried_by(self, stream: Carrier | None) -> None:
+        """It is about to be sent by the stream; None: it was not."""
+        if self._stream is not None:
+            self._stream.task_finished(self)
         self._stream = stream
+        self._channel = None
+        if stream is not None:
+            self._address = stream.address
+            self._channel = stream.channel(self._target)
+            stream.task_started(self)
 
     def settle(self, outcome: Outcome) -> bool:
+        origin, self.origin = self.origin, None
+        if origin is not None and not is_ok(outcome) and self._goes_on(origin, outcome):
+            return True
         self._outcome = outcome
         if self._stream is not None:
             self._stream.task_finished(self)
             self._stream = None
-        return self.channel.put(self)
+        if self._channel is None:
+            self._channel = Channel(self._target, release=lambda: None)
+        return self._channel.put(self)
+
+    def _goes_on(self, origin: Origin | Journey, outcome: Outcome) -> bool:
+        try:
+            value_of(self.method, outcome)
+        except Exception as error:  # whatever it is, the pool may know a way
+            located(error, self.method.name, self._address)
+            if goes_on(self, origin, error):
+                return True
+        return False
 
     @property
     def is_finished(self) -> bool:

@@ -21,6 +21,16 @@ _FAILURES = (Exception, gevent.Timeout, gevent.GreenletExit)
 _RETRY_SECONDS = 0.01
 
 
+def check_target(target: Any) -> Callable[[Any], Any]:
+    """What takes the tasks of a ``notify`` target without blocking; LocalProtocolError."""
+    put = getattr(target, "put_nowait", None) or (target if callable(target) else None)
+    if put is None:
+        raise LocalProtocolError(
+            f"notify takes something with put_nowait, or a callable, not {target!r}"
+        )
+    return put  # type: ignore[no-any-return]
+
+
 class Channel:
     """One ``notify`` target of one stream.
 
@@ -30,13 +40,8 @@ class Channel:
     """
 
     def __init__(self, target: Any, release: Callable[[], None]) -> None:
-        put = getattr(target, "put_nowait", None) or (target if callable(target) else None)
-        if put is None:
-            raise LocalProtocolError(
-                f"notify takes something with put_nowait, or a callable, not {target!r}"
-            )
         self._target = target
-        self._put = put
+        self._put = check_target(target)
         self._release = release
         self._waiting: deque[Any] = deque()
         self._holds_permits = True

@@ -7,7 +7,7 @@ there it leaves the in-flight table, and there its permit of the window is given
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -18,7 +18,8 @@ from gevent.lock import BoundedSemaphore
 
 from razorg.client.calls import Call, ClientTask, Outcome, sent_of
 from razorg.client.channel import Channel
-from razorg.client.loops import Remainder, read_loop, write_loop
+from razorg.client.line import WaitingLine
+from razorg.client.loops import BatchWriter, Remainder, read_loop, write_loop
 from razorg.codec.base import Codec
 from razorg.codec.registry import resolve_codec
 from razorg.config import ClientConfig, configured
@@ -28,7 +29,6 @@ from razorg.errors import CallTimeout, ConnectionLost, LocalProtocolError, Sent,
 from razorg.link.outbox import Outbox
 from razorg.link.reading import FrameReader
 from razorg.link.ticker import current_ticker
-from razorg.link.writing import FrameWriter
 from razorg.transport import registry
 from razorg.transport.address import AddressLike
 from razorg.wire.heads import ResponseFields
@@ -55,14 +55,20 @@ class StreamEndings:
         except OSError as error:
             raise Unreachable(f"{error}", sent="no", address=self.address) from error
         self.is_closed = False
-        self.last_response_at = monotonic()
-        self._last_call_at = self.last_response_at
+        self.opened_at = self.last_response_at = self.last_call_at = monotonic()
         self._error: BaseException | None = None
         self._is_closing = False
         self._max_msg_bytes = self.config.limits.max_msg_bytes
         self._hub = get_hub()
         self._run_callback = self._hub.loop.run_callback
         self._window = BoundedSemaphore(self.config.window)
+        #: Whether as many calls are in flight as the window has permits.
+        self.is_full: Callable[[], bool] = self._window.locked
+        self._line = WaitingLine(self._with_room)
+        #: Who is served when a permit is given back: in a pool, the line of all its streams.
+        self.line = self._line
+        #: Told when the stream is lost; must not block.
+        self.on_lost: Callable[[StreamEndings], None] | None = None
         self._in_flight: InFlight[Call] = InFlight()
         self._pings: dict[int, AsyncResult[float]] = {}
         self._tasks: set[ClientTask] = set()
@@ -70,7 +76,7 @@ class StreamEndings:
         self._outbox: Outbox[Call | Remainder] = Outbox()
         self._drained = Event()
         self._reader = FrameReader(self._conn, ResponseParser(self.config.limits))
-        self._writer = FrameWriter(self._conn)
+        self._writer = BatchWriter(self._conn)
         self._ticker = current_ticker()
         self._ticker.add(self)
         # The greenlets hold the stream weakly: one that nobody uses any more is closed.
@@ -88,6 +94,10 @@ class StreamEndings:
         """How many calls wait for their response."""
         return len(self._in_flight)
 
+    def task_started(self, task: ClientTask) -> None:
+        """The task is on its way, and keeps the stream."""
+        self._tasks.add(task)
+
     def task_finished(self, task: ClientTask) -> None:
         """The task has ended and needs the stream no more."""
         self._tasks.discard(task)
@@ -96,7 +106,7 @@ class StreamEndings:
         """The channel for a ``notify`` target."""
         channel = self._channels.get(id(target))
         if channel is None:
-            channel = self._channels[id(target)] = Channel(target, self._window.release)
+            channel = self._channels[id(target)] = Channel(target, self._release)
         return channel
 
     def cancel(self, call: Call, error: BaseException) -> bool:
@@ -115,9 +125,28 @@ class StreamEndings:
             return False
         if call.settle(outcome):
             self._window.release()
+            if self.line:
+                self.line.wake()
         if self._is_closing and not self._in_flight:
             self._drained.set()
         return True
+
+    def _release(self) -> None:
+        self._window.release()
+        self.line.wake()
+
+    def _with_room(self) -> StreamEndings | None:
+        return None if self.is_full() else self
+
+    @property
+    def last_heard_at(self) -> float:
+        """When the last response came, or the last piece of one that is not whole yet."""
+        return max(self.last_response_at, self._reader.last_piece_at)
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether anything came back."""
+        return self.last_heard_at > self.opened_at
 
     def received(self, frames: Sequence[ResponseFields]) -> None:
         """The reader's responses; RemoteProtocolError when one answers no request."""
@@ -149,6 +178,7 @@ class StreamEndings:
         self._ticker.discard(self)
         self._conn.close()
         self._outbox.close()
+        self._writer.put_back()
         cause = error
         for call in list(self._in_flight.values()):
             lost = self._lost_error(sent_of(call), call.method, cause)
@@ -159,6 +189,8 @@ class StreamEndings:
         for channel in list(self._channels.values()):
             channel.let_permits_go()
         self._drained.set()
+        if self.on_lost is not None:
+            self.on_lost(self)
 
     def _lost_error(
         self, sent: Sent, method: Method | None, cause: BaseException | None = None

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from gevent.event import AsyncResult
 
 from razorg.client.calls import Carrier, Outcome, located, value_of
+from razorg.client.journey import Journey, Origin, goes_on
 from razorg.core.method import Method
 from razorg.wire.heads import Frame
 
@@ -28,26 +29,39 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
     running; ``cancel()`` ends it.
     """
 
-    __slots__ = ("_stream", "deadline", "frame", "method", "seq", "timeout")
+    __slots__ = ("_stream", "deadline", "frame", "method", "origin", "seq", "timeout")
 
-    def __init__(self, method: Method, stream: Carrier | None = None) -> None:
+    def __init__(self, method: Method) -> None:
         super().__init__()
         self.method = method
         self.seq = 0
         self.frame: Frame | None = None
         self.deadline = self.timeout = 0.0
         #: Kept while the call is in flight: a stream lives as long as somebody waits for it.
+        self._stream: Carrier | None = None
+        #: What a pool needs to send it again.
+        self.origin: Origin | Journey | None = None
+
+    def carried_by(self, stream: Carrier | None) -> None:
+        """It is about to be sent by the stream; None: it was not."""
         self._stream = stream
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the call has ended, one way or the other."""
+        return bool(self.ready())
 
     def settle(self, outcome: Outcome) -> bool:
         """The stream's way to end the call."""
         stream, self._stream = self._stream, None
+        origin, self.origin = self.origin, None
         try:
             value = value_of(self.method, outcome)
         except Exception as error:  # whatever it is, it is what the call ended with
             if stream is not None:
                 located(error, self.method.name, stream.address)
-            self.set_exception(error)
+            if origin is None or not goes_on(self, origin, error):
+                self.set_exception(error)
         else:
             self.set(value)
         return True
@@ -121,10 +135,3 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
         return f"<RpcFuture {self.method.name} {state}>"
 
     __str__ = __repr__
-
-
-def failed_future(method: Method, error: BaseException) -> RpcFuture[Any]:
-    """A future that has ended with the error."""
-    future: RpcFuture[Any] = RpcFuture(method)
-    future.settle(error)
-    return future

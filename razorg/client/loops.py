@@ -11,6 +11,7 @@ from razorg.errors import RemoteProtocolError
 from razorg.link.outbox import Outbox
 from razorg.link.reading import FrameReader
 from razorg.link.writing import FrameWriter
+from razorg.transport.base import Connection
 from razorg.wire.heads import Frame, ResponseFields
 
 
@@ -52,22 +53,50 @@ def read_loop(stream_ref: ref[Stream], reader: FrameReader[ResponseFields]) -> N
             stream.lose(ended)
 
 
+class BatchWriter(FrameWriter):
+    """Writes the frames of a batch, each taken from its call at the last moment.
+
+    So ``call.frame`` says at any time whether something of the request may have been sent.
+    """
+
+    def __init__(self, conn: Connection) -> None:
+        super().__init__(conn)
+        self._taken: list[tuple[Call | Remainder, Frame]] = []
+
+    def write_batch(self, batch: list[Call | Remainder]) -> None:
+        """Hand over what the batch still has to send; blocks while there is no room.  OSError."""
+        self.unsent_frames = 0
+        self.write(self._frames(batch))
+        self._taken.clear()
+
+    def put_back(self) -> None:
+        """The connection has failed: give the frames of which not a byte left to their calls."""
+        taken, self._taken = self._taken, []
+        for item, frame in taken[len(taken) - self.unsent_frames :]:
+            item.frame = frame
+
+    def _frames(self, batch: list[Call | Remainder]) -> Iterator[Frame]:
+        for item in batch:
+            frame = item.frame
+            if frame is not None:
+                item.frame = None
+                self._taken.append((item, frame))
+                yield frame
+
+
 def write_loop(
-    stream_ref: ref[Stream], outbox: Outbox[Call | Remainder], writer: FrameWriter
+    stream_ref: ref[Stream], outbox: Outbox[Call | Remainder], writer: BatchWriter
 ) -> None:
-    """Write the batches of the outbox until it is closed or the connection fails."""
+    """Write the batches of the outbox until it is closed or the connection fails.
+
+    A stream closes it when the connection is gone: what is left there may go elsewhere by then.
+    """
     ended: BaseException = ConnectionError("the writer was stopped")
     try:
-        while (batch := outbox.take()) is not None:
-            taken: list[tuple[Call | Remainder, Frame]] = []
-            try:
-                writer.write(_take_frames(batch, taken))
-            except OSError:
-                for item, frame in taken[len(taken) - writer.unsent_frames :]:
-                    item.frame = frame  # not a byte of it left: its call may say so
-                raise
+        while (batch := outbox.take()) is not None and not outbox.is_closed:
+            writer.write_batch(batch)
             outbox.wrote()
-            del batch, taken
+            del batch
         return
     except OSError as error:
         ended = error
@@ -75,15 +104,3 @@ def write_loop(
         stream = stream_ref()
         if stream is not None and not outbox.is_closed:
             stream.lose(ended)
-
-
-def _take_frames(
-    batch: list[Call | Remainder], taken: list[tuple[Call | Remainder, Frame]]
-) -> Iterator[Frame]:
-    """The frames of a batch, each taken from its call at the last moment; cancelled ones not."""
-    for item in batch:
-        frame = item.frame
-        if frame is not None:
-            item.frame = None
-            taken.append((item, frame))
-            yield frame

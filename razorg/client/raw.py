@@ -29,6 +29,12 @@ class RawRequest:
     notify: Any
     tag: Any
 
+    def call(self, address: str) -> RpcFuture[Any] | ClientTask:
+        """Its future; its task when it has a notify target."""
+        if self.notify is None:
+            return RpcFuture(self.method)
+        return ClientTask(self.method, self.action, self.msg, self.notify, self.tag, address)
+
 
 class RawActions:
     """``send`` for whatever can carry a request."""
@@ -44,6 +50,7 @@ class RawActions:
         blob: Buffer | None = None,
         *,
         timeout: float | None = None,
+        idempotent: bool = False,
     ) -> RpcFuture[Reply]: ...
 
     @overload
@@ -54,6 +61,7 @@ class RawActions:
         blob: Buffer | None = None,
         *,
         timeout: float | None = None,
+        idempotent: bool = False,
         notify: Any,
         tag: Any = None,
     ) -> ClientTask: ...
@@ -65,24 +73,26 @@ class RawActions:
         blob: Buffer | None = None,
         *,
         timeout: float | None = None,
+        idempotent: bool = False,
         notify: Any = None,
         tag: Any = None,
     ) -> Any:
         """Send a raw action: a number or a name, a message (None: none at all), and a blob.
 
         Returns the future of a Reply; with ``notify`` a ClientTask, which is put on that channel
-        when it is finished.  Blocks only while the window is full or, in a pool, to connect.
+        when it is finished.  ``idempotent``: a pool of several addresses may send it again when
+        it may have run.  Blocks only while the window is full or, in a pool, to connect.
         Raises EncodeError, CallTimeout (``sent="no"``) and LocalProtocolError; all later errors
         are in the future.
         """
         check_timeout(timeout)
         if tag is not None and notify is None:
             raise TypeError("a tag goes with notify: a future has none")
-        method = self.raw_method(action)
+        method = self.raw_method(action, idempotent)
         data = encode_msg(self.codec, msg)
         return self._start(RawRequest(method, action, msg, data, blob, timeout, notify, tag))
 
-    def raw_method(self, action: int | str) -> Method:
+    def raw_method(self, action: int | str, idempotent: bool = False) -> Method:
         """How calls of a raw action are sent and read."""
         codec = self.codec
         return Method(
@@ -90,6 +100,7 @@ class RawActions:
             action=encode_action(action, self.config.limits),
             decode_reply=lambda msg, blob: Reply(msg, blob, codec),
             decode_error=decode_raw_error,
+            idempotent=idempotent,
         )
 
     def _start(self, request: RawRequest) -> Any:

@@ -72,31 +72,30 @@ class ClientStream(StreamEndings, RawActions):
         self, method: Method, msg: bytes, blob: Any = None, timeout: float | None = None
     ) -> RpcFuture[Any]:
         """Send a request; returns its future.  Blocks only while the window is full."""
-        future: RpcFuture[Any] = RpcFuture(method, self)
-        self._send(future, msg, blob, timeout)
+        future: RpcFuture[Any] = RpcFuture(method)
+        self.start(future, msg, blob, timeout)
         return future
 
-    def start_task(
-        self, method: Method, msg: bytes, blob: Any, timeout: float | None, task: ClientTask
-    ) -> ClientTask:
-        """Send the request of a task; blocks only while the window is full."""
-        self._tasks.add(task)
+    def start(
+        self, call: RpcFuture[Any] | ClientTask, msg: bytes, blob: Any, timeout: float | None
+    ) -> None:
+        """Send the request of a future or a task; blocks only while the window is full."""
+        call.carried_by(self)
         try:
-            self._send(task, msg, blob, timeout)
+            self._send(call, msg, blob, timeout)
         except BaseException:
-            self._tasks.discard(task)
+            call.carried_by(None)
             raise
-        return task
 
     def _send(self, call: Call, msg: bytes, blob: Any, timeout: float | None) -> None:
         """Take a permit, register the call, hand its frame over: from here on it will settle."""
         if get_hub() is not self._hub:
             self._check_thread()
         now = monotonic()
-        if now - self._last_call_at > _QUIET_SECONDS and not self._in_flight:
+        if now - self.last_call_at > _QUIET_SECONDS and not self._in_flight:
             if not self.is_closed and self._conn.end_of_stream():
                 self.lose(ConnectionError("the peer closed the connection while it was idle"))
-        self._last_call_at = now
+        self.last_call_at = now
         if self.is_closed or self._is_closing:
             self._check_open(call.method)
         if blob is not None:
@@ -105,7 +104,7 @@ class ClientStream(StreamEndings, RawActions):
             check_sizes(msg, blob, self.config.limits)
         call.timeout = timeout if timeout is not None else self.config.task_timeout
         call.deadline = now + call.timeout
-        if not self._window.acquire(False):
+        if self._line or not self._window.acquire(False):
             self._wait_for_window(call)
         try:
             frame = request_frame(
@@ -137,9 +136,7 @@ class ClientStream(StreamEndings, RawActions):
             self._outbox.put(call)
 
     def _wait_for_window(self, call: Call) -> None:
-        if getcurrent() is self._hub:
-            raise LocalProtocolError("the window is full, and a callback in the hub cannot wait")
-        if not self._window.acquire(timeout=max(call.deadline - monotonic(), 0)):
+        if self._line.wait(call.deadline) is None:
             raise CallTimeout(
                 f"no room in the window ({self.config.window} in flight) in {call.timeout:g} s",
                 sent="no",
@@ -147,8 +144,15 @@ class ClientStream(StreamEndings, RawActions):
                 address=self.address,
             )
         if self.is_closed or self._is_closing:
-            self._window.release()
             self._check_open(call.method)
+        self._window.acquire(False)  # it was free a moment ago, and nobody ran since
+
+    def send_ping(self) -> None:
+        """Queue a ping and do not wait: its pong shows in ``last_heard_at``."""
+        seq = self._in_flight.take_seq()
+        self._outbox.put(
+            Remainder(request_frame((PING, b""), seq, self.config.client_id, b"", None))
+        )
 
     def ping(self, timeout: float | None = None) -> float:
         """Wait for the peer's pong; returns the seconds it took.  Takes no room in the window.
@@ -210,11 +214,6 @@ class ClientStream(StreamEndings, RawActions):
         return f"<ClientStream {self.address} {state}, {len(self._in_flight)} in flight>"
 
     def _start(self, request: RawRequest) -> Any:
-        method, data, blob, timeout = request.method, request.data, request.blob, request.timeout
-        if request.notify is None:
-            return self.submit(method, data, blob, timeout)
-        channel = self.channel(request.notify)
-        task = ClientTask(
-            method, request.action, request.msg, channel, request.tag, self.address, self
-        )
-        return self.start_task(method, data, blob, timeout, task)
+        call = request.call(self.address)
+        self.start(call, request.data, request.blob, request.timeout)
+        return call

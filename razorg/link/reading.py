@@ -28,6 +28,8 @@ class FrameReader(Generic[FieldsT]):
         self._has_more = False
         self._frame_since: float | None = None
         self._frame_bytes = 0  # how much the incomplete frame announced
+        #: When a piece of a frame came that is not whole yet.
+        self.last_piece_at = 0.0
 
     def read(self) -> Sequence[FieldsT] | None:
         """The frames that have arrived, at least one; blocks until there is one.
@@ -94,8 +96,9 @@ class FrameReader(Generic[FieldsT]):
             self._frame_since = None
             return
         missing = self._parser.missing_bytes
+        self.last_piece_at = now = monotonic()
         if has_frames or self._frame_since is None:
-            self._frame_since = monotonic()
+            self._frame_since = now
             self._frame_bytes = missing
         elif missing > self._frame_bytes:
             self._frame_bytes = missing  # its head is known now

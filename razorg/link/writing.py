@@ -20,7 +20,8 @@ class FrameWriter:
         self._conn = conn
         self._blocked_since: float | None = None
         self._blocked_bytes = 0
-        #: After an OSError: of how many of the frames taken last not a byte was handed over.
+        #: While it blocks, and after an OSError: of how many of the frames taken last not a byte
+        #: was handed over.
         self.unsent_frames = 0
 
     def write(self, frames: Iterable[Frame]) -> int:
@@ -59,6 +60,7 @@ class FrameWriter:
             if written < size:
                 with memoryview(data) as view:
                     while written < size:
+                        self.unsent_frames = pending + _not_begun(chunk, written)
                         self._wait(size - written)
                         written += self._conn.write(view[written:])
                 self._blocked_since = None
@@ -74,6 +76,7 @@ class FrameWriter:
                 written = self._conn.write_pieces(rest)
                 missing -= written
                 if missing:
+                    self.unsent_frames = 1 if missing == size else 0
                     rest = _after(rest, written)
                     self._wait(missing)
             self._blocked_since = None

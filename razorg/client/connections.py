@@ -1,0 +1,184 @@
+"""The connections to one address, as the calls see them.
+
+::
+
+    call ─ current stream with room? ────────────────► stream
+         └ no: line ◁── room, or a new connection ───► stream
+                    ◁── the address does not answer ─► Unreachable
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from time import monotonic
+
+from gevent import get_hub
+
+from razorg.client.stream import ClientStream
+from razorg.client.upkeep import Upkeep
+from razorg.codec.base import Codec
+from razorg.config import ClientConfig
+from razorg.errors import CallTimeout, LocalProtocolError, Unreachable
+from razorg.link.ticker import current_ticker
+from razorg.transport.address import Address
+
+
+class Connections(Upkeep):
+    """The streams of one address, the line of those who wait for one, and its health.
+
+    Belongs to the hub of the thread that asks first.  ``patience``: how long a call may wait
+    for a connection, when there are other addresses to turn to.
+    """
+
+    def __init__(
+        self, address: Address, codec: Codec, config: ClientConfig, patience: float | None = None
+    ) -> None:
+        super().__init__(address, codec, config)
+        self._patience = patience
+        self._make_closed_error: Callable[[], Exception] | None = None
+
+    def stream(self, timeout: float | None) -> tuple[ClientStream, float | None]:
+        """A stream with room, and what is left of the timeout; blocks until there is one.
+
+        Unreachable at once when the address is known not to answer; CallTimeout when there was
+        no room in time; LocalProtocolError when closed, or in another thread.
+        """
+        self._check_thread()
+        if self._make_closed_error is not None:
+            raise self._make_closed_error()
+        if not self.line:
+            self.current = self._with_room()
+            if self.current is not None:
+                return self.current, timeout
+        now = monotonic()
+        self._ask(now)
+        deadline = now + (self._config.task_timeout if timeout is None else timeout)
+        stream = self.line.wait(min(deadline, self._patient_until()))
+        if stream is None:
+            raise self._too_late(monotonic() - now)
+        self.current = stream
+        return stream, max(deadline - monotonic(), 0.0)
+
+    def wanted(self) -> None:
+        """Calls would come here if it were healthy: look for it more often."""
+        self._backoff.asked()
+        if not self.is_healthy and self._hub is not None:
+            self._try_when_due(monotonic())
+
+    def may_be_asked(self) -> bool:
+        """Whether a call has a chance here: it is healthy, or an attempt is under way or due."""
+        if self.is_closed:
+            return False
+        self._backoff.asked()
+        if self._pending.openers:
+            return monotonic() < self._patient_until()
+        return self.is_healthy or self._is_due(monotonic())
+
+    @property
+    def has_been_used(self) -> bool:
+        """Whether there may be something to close."""
+        return self._hub is not None
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls wait for their response."""
+        return sum(stream.in_flight for stream in self._streams)
+
+    @property
+    def load(self) -> int:
+        """How many calls are on their way here."""
+        return self.in_flight + len(self.line)
+
+    def close(self, make_error: Callable[[], Exception], timeout: float | None = None) -> None:
+        """Refuse new calls with this error, let those in flight end, disconnect.  Idempotent.
+
+        Blocks as ``ClientStream.close`` does; in the hub it waits for nothing.
+        """
+        if self._hub is not None:
+            self._check_thread()
+        if self._make_closed_error is None:
+            self._make_closed_error = make_error
+        self.is_closed = True
+        self.is_healthy = False
+        self.current = None
+        if self._hub is None:
+            return
+        current_ticker().discard(self)
+        self._pending.cancel()
+        self.line.fail(self._make_closed_error)
+        deadline = monotonic() + (self._config.task_timeout if timeout is None else timeout)
+        try:
+            for stream in list(self._streams):
+                stream.close(max(deadline - monotonic(), 0.0))
+        finally:
+            for stream in list(self._streams):
+                stream.lose(ConnectionError("closed by this side"))
+
+    def describe(self) -> str:
+        """Health, connections, calls in flight and in the line, as ``repr(pool)`` shows them."""
+        if self.is_closed:
+            state = "closed"
+        elif self._failure:
+            state = f"unhealthy ({self._failure})"
+        elif self._streams:
+            state = "healthy"
+        else:
+            state = "connecting" if self._pending.openers else "not connected"
+        count = len(self._streams)
+        connections = "1 connection" if count == 1 else f"{count} connections"
+        return f"{state}, {connections}, {self.in_flight} in flight, {len(self.line)} queued"
+
+    def _ask(self, now: float) -> None:
+        """A call wants a connection: open what it takes; Unreachable when there is no hope."""
+        self._backoff.asked()
+        if self._answering():
+            if self._is_due(now):
+                self._open(self._missing(arriving=1), now)
+        elif self._pending.openers:
+            if now >= self._patient_until():
+                raise self._unreachable()
+        elif self._is_due(now):
+            self._open(1, now)
+        else:
+            self._try_when_due(now)
+            raise self._unreachable()
+
+    def _patient_until(self) -> float:
+        """Until when calls wait for the attempt that is under way: not long after a failure."""
+        if self._answering():
+            return float("inf")
+        if self._failure:
+            return self._attempt_since + self._config.reconnect_max
+        if self._patience is not None:
+            return self._attempt_since + self._patience
+        return float("inf")
+
+    def _too_late(self, seconds: float) -> Exception:
+        if self._answering():
+            return CallTimeout(
+                f"no room in the windows of {len(self._streams)} connections in {seconds:.3g} s",
+                sent="no",
+                address=self.address,
+            )
+        reason = self._failure or f"no connection within {seconds:.3g} s"
+        if self._patience is not None and not self._failure:
+            self.is_healthy = False  # others come first, until it is connected
+            self._failure = reason
+        return Unreachable(reason, sent="no", address=self.address)
+
+    def _check_thread(self) -> None:
+        """A pool belongs to the thread of its first call, as its streams do."""
+        hub = get_hub()
+        if self._hub is None or self._hub.dead:
+            self._hub = hub
+            current_ticker().add(self)
+            weakref.finalize(self, self._pending.abandon, hub).atexit = False
+        if hub is not self._hub:
+            raise LocalProtocolError(
+                f"the pool of {self.address} belongs to the thread that called first; make one "
+                "pool in each thread"
+            )
+
+    def __repr__(self) -> str:
+        return f"<Connections {self.address} {self.describe()}>"

@@ -1,0 +1,271 @@
+"""A pool of several addresses: whom a call goes to, and where it goes on when that fails."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any, Literal, TypeVar
+
+import gevent
+
+from razorg.client.connections import Connections
+from razorg.client.journey import Journey
+from razorg.client.routed import RoutedCalls
+from razorg.codec.base import Codec
+from razorg.codec.registry import resolve_codec
+from razorg.config import ClientConfig, configured
+from razorg.core.retry import RetryBudget, Step, step_after, strongest
+from razorg.core.routing import LeaderFirst, LeastLoaded, RoundRobin, pick_another
+from razorg.declared import NEXT, DeclaredError, Failover
+from razorg.errors import ConnectionLost, LocalProtocolError, RpcError, Unreachable
+from razorg.link.ticker import current_ticker
+from razorg.transport import registry
+from razorg.transport.address import Address, AddressLike
+
+log = logging.getLogger("razorg")
+
+Mode = Literal["round_robin", "leader", "least_loaded"]
+PoolT = TypeVar("PoolT", bound="StreamFailover")
+
+#: How much oftener than once an address a request moves of which nothing was sent.
+_MOVES_MORE = 3
+#: Servers may point to addresses that the pool did not know; it remembers this many.
+_LEARNED_MAX = 32
+
+
+class StreamFailover(RoutedCalls):
+    """Connections to several addresses, of which each call takes a healthy one.
+
+    Belongs to the thread that calls first.  The constructor does no I/O.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[AddressLike],
+        *,
+        mode: Mode = "round_robin",
+        codec: str | Codec = "msgpack",
+        config: ClientConfig | None = None,
+        **settings: Any,
+    ) -> None:
+        self.config = configured(config, ClientConfig, settings)
+        self.codec = resolve_codec(codec)
+        self.mode = mode
+        self._routing = _routing(mode)
+        self._budget = RetryBudget(self.config.window)
+        self._places: dict[str, Connections] = {}
+        self._learned: list[str] = []
+        self._calls_seen = 0
+        self._is_ticking = False
+        self._is_closed = False
+        self._use([str(address) for address in _checked(addresses)])
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where its calls may go, as URLs."""
+        return list(self._places)
+
+    @property
+    def address(self) -> str:  # type: ignore[override]
+        """All of them, for texts."""
+        return ", ".join(self._places)
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls wait for their response."""
+        return sum(place.in_flight for place in self._places.values())
+
+    def update_addresses(self, addresses: Sequence[AddressLike]) -> None:
+        """From now on send calls to these.  Never blocks, and no call is lost.
+
+        Addresses that stay keep their connections; those that are not in the list take no new
+        calls and are closed when the last one in flight has ended.  ValueError for an empty
+        list, and for what is no address; then nothing changes.
+        """
+        urls = [str(address) for address in _checked(addresses)]
+        if self._is_closed:
+            raise LocalProtocolError(f"{self!r} is closed")
+        self._learned.clear()
+        self._use(urls)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Take no more calls, wait for the replies to those in flight, then disconnect.
+
+        Blocks as ``ClientPool.close`` does.  Idempotent.
+        """
+        text = f"{self!r} is closed"
+        self._is_closed = True
+        self._routing.places = []
+        deadline = monotonic() + (self.config.task_timeout if timeout is None else timeout)
+        places = list(self._places.values())
+        try:
+            while places:
+                left = max(deadline - monotonic(), 0.0)
+                places.pop().close(lambda: LocalProtocolError(text), left)
+        finally:
+            for place in places:
+                place.close(lambda: LocalProtocolError(text), 0.0)
+
+    # routing
+
+    def route(self) -> Connections:
+        if not self._is_ticking:
+            self._is_ticking = True
+            current_ticker().add(self)
+        self._budget.calls += 1
+        place = self._routing.pick()
+        return place if place is not None else self._route_in_need()
+
+    def next_place(self, journey: Journey, error: Exception) -> Connections | None:
+        if isinstance(error, DeclaredError):
+            return self._steer(journey, error)
+        assert isinstance(error, RpcError)
+        step = step_after(error, is_repeatable=self._is_repeatable(journey))
+        journey.sent = error.sent = strongest(journey.sent, error.sent)
+        if isinstance(error, (Unreachable, ConnectionLost)):
+            self._routing.failed(journey.tried[-1])
+        if step is Step.STOP or not journey.time_left():
+            return None
+        if step is Step.MOVE:
+            # Each address once, and those that are new or back by now a few times more.
+            moves = len(journey.tried) - 1 - journey.retries
+            return self._another(journey) if moves < len(self._places) + _MOVES_MORE else None
+        if not self._has_retries(journey):
+            return None
+        place = self._another(journey)
+        if place is None or not self._budget.spend(monotonic()):
+            return None
+        journey.retries += 1
+        return place
+
+    def on_tick(self, now: float) -> None:
+        """Once a second, in the hub: what calls ask of the pool, they ask of each address."""
+        self._budget.roll(now)
+        if self._budget.calls != self._calls_seen:
+            self._calls_seen = self._budget.calls
+            for place in self._places.values():
+                place.wanted()
+
+    def _is_repeatable(self, journey: Journey) -> bool:
+        return journey.method.idempotent or self.config.retry == "always"
+
+    def _has_retries(self, journey: Journey) -> bool:
+        limit = journey.method.retry_limit
+        return journey.retries < (self.config.retry_limit if limit is None else limit)
+
+    def _route_in_need(self) -> Connections:
+        """No address is healthy; perhaps one is due to be tried again."""
+        if self._is_closed:
+            raise LocalProtocolError(f"{self!r} is closed")
+        for place in self._routing.places:
+            if place.may_be_asked():
+                return place
+        raise Unreachable(f"no address answers: {self!r}", sent="no")
+
+    def _another(self, journey: Journey) -> Connections | None:
+        """Somewhere else, or where it was if there is hope."""
+        places = self._routing.places
+        place = self._routing.pick()
+        if place is None or place in journey.tried:
+            place = pick_another(places, journey.tried) or place
+        if place is None:
+            untried = [place for place in places if place not in journey.tried]
+            askable = (place for place in untried + journey.tried if place.may_be_asked())
+            place = next(askable, None)
+        if place is not None:
+            self._routing.steer(place)
+        return place
+
+    def _steer(self, journey: Journey, error: DeclaredError) -> Connections | None:
+        """Where the error says that the call should go."""
+        target = _target(error)
+        if target is None or not self._has_retries(journey) or not journey.time_left():
+            return None
+        if isinstance(target, Address):
+            place = self._places.get(str(target)) or self._learn(str(target))
+            self._routing.steer(place)
+        else:
+            self._routing.failed(journey.tried[-1])
+            another = self._another(journey)
+            if another is None or another is journey.tried[-1]:
+                return None
+            place = another
+        journey.retries += 1
+        return place
+
+    # addresses
+
+    def _learn(self, url: str) -> Connections:
+        """An address that a server told; the oldest of too many is forgotten."""
+        log.info("%r was sent to %s", self, url)
+        self._learned.append(url)
+        forgotten = self._learned.pop(0) if len(self._learned) > _LEARNED_MAX else None
+        self._use([known for known in self._places if known != forgotten] + [url])
+        return self._places[url]
+
+    def _use(self, urls: list[str]) -> None:
+        """Have connections to these addresses; those to others drain."""
+        known = self._places
+        self._places = {url: known.get(url) or self._connections(url) for url in urls}
+        self._routing.places = list(self._places.values())
+        for place in [place for url, place in known.items() if url not in self._places]:
+            self._routing.failed(place)  # no leader any more
+            if place.has_been_used:
+                gevent.spawn(place.close, _removed(place.address))
+            else:
+                place.close(_removed(place.address))
+
+    def _connections(self, url: str) -> Connections:
+        config = self.config
+        return Connections(
+            registry.checked_address(url), self.codec, config, patience=config.reconnect_max
+        )
+
+    def __enter__(self: PoolT) -> PoolT:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        leader = getattr(self._routing, "leader", None)
+        places = "; ".join(
+            f"{place.address} {place.describe()}" + (", leader" if place is leader else "")
+            for place in self._places.values()
+        )
+        state = "closed, " if self._is_closed else ""
+        return f"<{type(self).__name__} {self.mode}: {state}{places}>"
+
+
+def _routing(mode: Mode) -> RoundRobin[Connections]:
+    if mode == "round_robin":
+        return RoundRobin()
+    if mode == "leader":
+        return LeaderFirst()
+    if mode == "least_loaded":
+        return LeastLoaded(random.random)
+    raise ValueError(f"mode is 'round_robin', 'leader' or 'least_loaded', not {mode!r}")
+
+
+def _checked(addresses: Sequence[AddressLike]) -> list[Address]:
+    if isinstance(addresses, str) or not isinstance(addresses, Sequence):
+        raise TypeError(f"expected a list of addresses, not {addresses!r}")
+    if not addresses:
+        raise ValueError("a pool needs at least one address")
+    return list(dict.fromkeys(registry.checked_address(address) for address in addresses))
+
+
+def _target(error: DeclaredError) -> Address | Failover:
+    """What the error's ``failover()`` says; None, with a log line, when that makes no sense."""
+    try:
+        target = error.failover()
+        return target if target is None or target is NEXT else registry.checked_address(target)
+    except Exception:  # the user's own code, or an address that is none
+        log.warning("failover() of %s makes no sense", type(error).__name__, exc_info=True)
+        return None
+
+
+def _removed(address: str) -> Any:
+    return lambda: Unreachable("the address was removed from the pool", sent="no", address=address)

@@ -1,0 +1,102 @@
+"""A call of a pool that failed at one place and goes on at another.
+
+Nothing of this is made for a call that succeeds at once.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any, Protocol, Union
+
+import gevent
+
+from razorg.core.method import Method
+from razorg.declared import DeclaredError
+from razorg.errors import RpcError, Sent
+from razorg.wire.heads import Buffer
+
+
+class Place(Protocol):
+    """What a call knows of an address."""
+
+    address: str
+
+    def stream(self, timeout: float | None) -> tuple[Any, float | None]:
+        """A stream with room, and what is left of the timeout; blocks."""
+
+
+class Router(Protocol):
+    """The pool, which knows the way."""
+
+    def next_place(self, journey: Journey, error: Exception) -> Any:
+        """Where the call goes on; None when the error is its end.  Never blocks."""
+
+
+#: What a future or a task of a pool takes along: the pool, the place where it is, msg and blob.
+Origin = tuple[Router, Any, bytes, Union[Buffer, None]]
+
+
+class Traveller(Protocol):
+    """A future or a task."""
+
+    method: Method
+    deadline: float
+    origin: Origin | Journey | None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the call has ended."""
+
+    def settle(self, outcome: Any) -> bool:
+        """End the call, or go on once more."""
+
+
+class Journey:
+    """Where a call has been, and what it needs to go on."""
+
+    __slots__ = ("blob", "deadline", "method", "msg", "retries", "router", "sent", "tried")
+
+    def __init__(self, origin: Origin, method: Method, deadline: float) -> None:
+        self.router, place, self.msg, self.blob = origin
+        self.method = method
+        self.deadline = deadline
+        self.tried: list[Any] = [place]
+        #: How many of the attempts so far count against the limit.
+        self.retries = 0
+        #: The most that is known of the request over all attempts.
+        self.sent: Sent = "no"
+
+    def time_left(self) -> float:
+        """Seconds until the caller's time is over."""
+        return max(self.deadline - monotonic(), 0.0)
+
+    def next_place(self, error: Exception) -> Any:
+        """Where the call goes on after this error; None when it ends here."""
+        if not isinstance(error, (RpcError, DeclaredError)):
+            return None
+        place = self.router.next_place(self, error)
+        if place is not None:
+            self.tried.append(place)
+        return place
+
+
+def goes_on(call: Traveller, origin: Origin | Journey, error: Exception) -> bool:
+    """Whether a future or a task does not end with this error, but is sent again."""
+    journey = origin if isinstance(origin, Journey) else Journey(origin, call.method, call.deadline)
+    place = journey.next_place(error)
+    if place is None:
+        return False
+    call.origin = journey
+    gevent.spawn(_send_again, call, journey, place)
+    return True
+
+
+def _send_again(call: Traveller, journey: Journey, place: Place) -> None:
+    try:
+        stream, timeout = place.stream(journey.time_left())
+        if not call.is_finished:  # cancelled meanwhile
+            stream.start(call, journey.msg, journey.blob, timeout)
+    except Exception as error:  # whatever it is, the call must end, or go on once more
+        if isinstance(error, RpcError):
+            error.located(call.method.name, place.address)
+        call.settle(error)

@@ -1,0 +1,112 @@
+"""The calls of a pool: sent where the pool says, and on from there when that fails.
+
+::
+
+    call ─ route ─► Connections ─► stream ─► response
+             ▲                        │
+             └──── next_place ◁─── failure
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from razorg.client.calls import ClientTask, located
+from razorg.client.connections import Connections
+from razorg.client.future import RpcFuture
+from razorg.client.journey import Journey
+from razorg.client.raw import RawActions, RawRequest
+from razorg.core.method import Method
+from razorg.declared import DeclaredError
+from razorg.errors import ConnectionLost, RpcError, Unreachable
+from razorg.wire.heads import Buffer
+
+
+class RoutedCalls(RawActions):
+    """Blocking calls, futures and tasks over the connections that ``route`` gives."""
+
+    address: str
+
+    def route(self) -> Connections:
+        """Where a new call goes; Unreachable when there is no hope.  Never blocks."""
+        raise NotImplementedError
+
+    def next_place(self, journey: Journey, error: Exception) -> Connections | None:
+        """Where a call goes on that failed; None when the error is its end.  Never blocks."""
+        raise NotImplementedError
+
+    def call_method(self, method: Method, msg: bytes, timeout: float | None) -> Any:
+        """Call and block this greenlet."""
+        started = monotonic()
+        place = self._route(method)
+        try:
+            stream = place.current
+            seconds = timeout
+            if stream is None or place.line or stream.is_full():
+                stream, seconds = place.stream(timeout)
+            return stream.call(method, msg, None, seconds)
+        except (RpcError, DeclaredError) as error:
+            located(error, method.name, place.address)
+            failure = error
+        deadline = started + (self.config.task_timeout if timeout is None else timeout)
+        return _call_on(Journey((self, place, msg, None), method, deadline), failure)
+
+    def submit_method(self, method: Method, msg: bytes, timeout: float | None) -> RpcFuture[Any]:
+        """The future of a call; blocks only for a connection or while the window is full."""
+        future: RpcFuture[Any] = RpcFuture(method)
+        self._send(future, msg, None, timeout)
+        return future
+
+    def _start(self, request: RawRequest) -> Any:
+        call = request.call(self.address)
+        self._send(call, request.data, request.blob, request.timeout)
+        return call
+
+    def _send(
+        self,
+        call: RpcFuture[Any] | ClientTask,
+        msg: bytes,
+        blob: Buffer | None,
+        timeout: float | None,
+    ) -> None:
+        """Send a future or a task; what happens once it is queued in a stream is its own end."""
+        place = None
+        try:
+            place = self._route(call.method)
+            stream = place.current
+            seconds = timeout
+            call.origin = (self, place, msg, blob)
+            if stream is None or place.line or stream.is_full():
+                # Until the stream sets it again:
+                call.deadline = monotonic() + (timeout or self.config.task_timeout)
+                stream, seconds = place.stream(timeout)
+            stream.start(call, msg, blob, seconds)
+        except (Unreachable, ConnectionLost) as error:
+            call.settle(error.located(call.method.name, place.address if place else None))
+        except RpcError as error:
+            raise error.located(call.method.name, place.address if place else None) from None
+
+    def _route(self, method: Method) -> Connections:
+        try:
+            return self.route()
+        except RpcError as error:
+            raise error.located(method.name, None) from None
+
+
+def _call_on(journey: Journey, failure: RpcError | DeclaredError) -> Any:
+    """Go on with a blocking call until it succeeds, or an error is its end."""
+    method = journey.method
+    while True:
+        place = journey.next_place(failure)
+        if place is None:
+            try:
+                raise failure
+            finally:
+                del failure  # its traceback holds this frame
+        try:
+            stream, seconds = place.stream(journey.time_left())
+            return stream.call(method, journey.msg, journey.blob, seconds)
+        except (RpcError, DeclaredError) as error:
+            located(error, method.name, place.address)
+            failure = error

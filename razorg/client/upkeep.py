@@ -1,0 +1,256 @@
+"""How the connections to one address are kept: judged each second, lost, opened again.
+
+What to do is decided in ``razorg.core``; here it is done.  No greenlet belongs to an address
+but those that are opening a connection: the rest are callbacks in the hub, which hold the
+object weakly, so that a pool that nobody uses any more leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import random
+import weakref
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import gevent
+
+from razorg.client.line import WaitingLine
+from razorg.client.opening import open_stream
+from razorg.client.stream import ClientStream
+from razorg.codec.base import Codec
+from razorg.config import ClientConfig
+from razorg.core.backoff import Backoff
+from razorg.core.heartbeat import UNANSWERED_SECONDS, Heartbeat
+from razorg.core.scaling import Use, connections_to_close, connections_to_open
+from razorg.errors import Unreachable
+from razorg.transport.address import Address
+
+#: A connection that ends sooner, and never answered, is a failed attempt.
+_PROVEN_SECONDS = 1.0
+
+
+class Upkeep:
+    """The streams of one address, and what happens to them."""
+
+    def __init__(self, address: Address, codec: Codec, config: ClientConfig) -> None:
+        self.address = str(address)
+        #: The stream that takes the next call, when it is not None and not full.
+        self.current: ClientStream | None = None
+        self.line = WaitingLine(self._with_room)
+        #: Whether calls can be expected to be answered: yes, so long as nothing else is known.
+        self.is_healthy = True
+        #: Whether it takes no more calls.
+        self.is_closed = False
+        self._where = (address, codec, config)
+        self._config = config
+        self._streams: dict[ClientStream, Heartbeat] = {}
+        self._attempt_since = 0.0
+        self._failure = ""
+        self._backoff = Backoff(config.reconnect_max, config.reconnect_idle_max, random.random)
+        self._hub: Any = None
+        self._pending = Pending()
+
+    # what happens
+
+    def on_tick(self, now: float) -> None:
+        """Once a second, in the hub: ping, judge, grow, shrink."""
+        for stream, heartbeat in self._streams.items():
+            if heartbeat.is_ping_due(now, stream.last_heard_at):
+                stream.send_ping()
+        answering = self._answering()
+        if self._streams and bool(answering) != self.is_healthy:
+            if answering:
+                self._recovered()
+            else:
+                self._failed(f"no answer to a ping for {UNANSWERED_SECONDS:g} s")
+                self.line.fail(self._unreachable)
+        if self.current not in answering:
+            self.current = None
+        self._close_unneeded(now, answering)
+        if answering and self._is_due(now):
+            self._open(self._missing(), now)
+
+    def opened(self, opener: Any, stream: ClientStream) -> None:
+        """An opener has a connection."""
+        self._pending.openers.discard(opener)
+        if self.is_closed:
+            stream.lose(ConnectionError("closed by this side"))
+            return
+        self._streams[stream] = Heartbeat()
+        stream.on_lost = _weakly(self._lost)
+        stream.line = self.line
+        if stream.is_closed:  # meanwhile
+            self._lost(stream)
+        else:
+            self._recovered()
+
+    def not_opened(self, opener: Any, reason: str) -> None:
+        """An opener has failed."""
+        self._pending.openers.discard(opener)
+        if not self.is_closed:
+            self._backoff.failed(monotonic())
+            self._failed(reason)
+
+    def _lost(self, stream: Any) -> None:
+        """A stream has ended, in whatever greenlet."""
+        self._streams.pop(stream, None)
+        if stream is self.current:
+            self.current = None
+        if self.is_closed or self._answering():
+            return
+        self.is_healthy = False
+        now = monotonic()
+        if not stream.has_answered and now - stream.opened_at < _PROVEN_SECONDS:
+            self._backoff.failed(now)
+            self._failed("connections are closed at once")
+            return
+        self._backoff.lost(now)
+        if self.line and not self._pending.openers:
+            self._backoff.asked()
+            self._open(1, now)
+        else:
+            self._try_when_due(now)
+
+    def _recovered(self) -> None:
+        self.is_healthy = True
+        self._failure = ""
+        self._backoff.succeeded()
+        self.line.wake()
+
+    def _failed(self, reason: str) -> None:
+        """The address does not answer, unless another connection to it does."""
+        if self._answering():
+            return
+        self.is_healthy = False
+        self._failure = reason
+        self.current = None
+        if not self._pending.openers:
+            self.line.fail(self._unreachable)
+        self._try_when_due(monotonic())
+
+    # what is done
+
+    def _open(self, count: int, now: float) -> None:
+        pending = self._pending
+        if count and not pending.openers:
+            self._attempt_since = now
+            pending.stop_timer()
+        # An address in doubt has to answer: a stopped process still accepts connections.
+        must_answer = bool(self._failure) or any(
+            heartbeat.is_in_doubt for heartbeat in self._streams.values()
+        )
+        for _ in range(count):
+            owner = weakref.ref(self)
+            pending.openers.add(gevent.spawn(open_stream, owner, *self._where, must_answer))
+
+    def _try_when_due(self, now: float) -> None:
+        """Open a connection as soon as the backoff allows it."""
+        if self.is_closed or self._pending.openers:
+            return
+        delay = self._backoff.due_at() - now
+        if delay <= 0:
+            self._open(1, now)
+        else:
+            self._pending.start_timer(self._hub, delay, _weakly(self._on_timer))
+
+    def _on_timer(self) -> None:
+        if not self._answering():
+            self._try_when_due(monotonic())
+
+    def _close_unneeded(self, now: float, answering: list[ClientStream]) -> None:
+        """Close what has been idle for long, and silent connections on which nobody waits."""
+        config = self._config
+        idle = connections_to_close(
+            self._uses(answering, now), config.min_connections, config.idle_timeout
+        )
+        unneeded = [answering[index] for index in idle]
+        if answering:
+            unneeded += [
+                stream
+                for stream, heartbeat in self._streams.items()
+                if not heartbeat.is_answering and not stream.in_flight
+            ]
+        for stream in unneeded:
+            del self._streams[stream]
+            if stream is self.current:
+                self.current = None
+            stream.lose(ConnectionError("closed by this side: it was not needed"))
+
+    # what is known
+
+    def _is_due(self, now: float) -> bool:
+        return not self._backoff.failures or self._backoff.due_at() <= now
+
+    def _missing(self, arriving: int = 0) -> int:
+        config = self._config
+        answering = self._answering()
+        return connections_to_open(
+            self._uses(answering),
+            opening=len(self._pending.openers),
+            silent=len(self._streams) - len(answering),
+            waiting=len(self.line) + arriving,
+            window=config.window,
+            minimum=config.min_connections,
+            maximum=config.max_connections,
+        )
+
+    def _with_room(self) -> ClientStream | None:
+        """The first stream with room: so the last ones fall idle when there is less to do."""
+        for stream, heartbeat in self._streams.items():
+            if heartbeat.is_answering and not stream.is_full():
+                return stream
+        return None
+
+    def _answering(self) -> list[ClientStream]:
+        return [stream for stream, heartbeat in self._streams.items() if heartbeat.is_answering]
+
+    def _uses(self, streams: list[ClientStream], now: float = 0.0) -> list[Use]:
+        return [Use(stream.in_flight, now - stream.last_call_at) for stream in streams]
+
+    def _unreachable(self) -> Unreachable:
+        return Unreachable(self._failure or "no connection", sent="no", address=self.address)
+
+
+class Pending:
+    """What has to be stopped when the connections are left: openers, and the timer."""
+
+    def __init__(self) -> None:
+        self.openers: set[Any] = set()
+        self._timer: Any = None
+
+    def start_timer(self, hub: Any, delay: float, callback: Callable[[], None]) -> None:
+        """Call back, once, after so many seconds; instead of the timer that runs."""
+        self.stop_timer()
+        self._timer = hub.loop.timer(delay)
+        self._timer.start(callback, update=True)
+
+    def stop_timer(self) -> None:
+        """Call back no more."""
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
+
+    def cancel(self) -> None:
+        """Stop everything.  Never blocks."""
+        self.stop_timer()
+        for opener in self.openers:
+            opener.kill(block=False)
+        self.openers.clear()
+
+    def abandon(self, hub: Any) -> None:
+        """As ``cancel``, from whatever thread the garbage collector runs in."""
+        if not hub.dead:
+            hub.loop.run_callback_threadsafe(self.cancel)
+
+
+def _weakly(method: Callable[..., None]) -> Callable[..., None]:
+    """Calls the method of an object as long as the object lives."""
+    ref = weakref.WeakMethod(method)
+
+    def call(*args: Any) -> None:
+        alive = ref()
+        if alive is not None:
+            alive(*args)
+
+    return call

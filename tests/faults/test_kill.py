@@ -1,0 +1,93 @@
+"""A server is killed: every call ends soon, and what its error says is true."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+from support.history import History, assert_sent_is_informative, ended
+from support.load import Load, note, read, slow
+from support.node_main import Witness, answer_of
+from support.nodes import PATIENCE, Nodes, eventually, verdict
+
+import razorg
+
+KILLS = 10
+SETTLE_SECONDS = 2.0  # after the kill
+
+
+@pytest.mark.timeout(90)
+def test_every_call_ends_soon_after_the_server_was_killed(nodes: Nodes) -> None:
+    history = History(answer_of)
+    (node,) = nodes.start("a")
+    waits, recoveries, cut_off = [], [], 0
+    with razorg.connect(node.address) as pool:
+        witness = pool.client(Witness)
+        kinds = [read(witness, retries=0), note(witness), slow(witness, ms=60)]
+        with Load(history, kinds, per_second=1500):
+            for _ in range(KILLS):
+                done = history.succeeded
+                eventually(lambda: history.succeeded > done + 150, PATIENCE, "calls succeed")
+                pending = history.open_calls()
+                cut_off += len(pending)
+                killed_at = node.kill()
+                eventually(ended(pending), SETTLE_SECONDS, "the calls of a dead server end")
+                waits.append(max(call.seconds_after(killed_at) for call in pending))
+                node.start()
+                done = history.succeeded
+                recoveries.append(eventually(lambda: history.succeeded > done, 2, "it works again"))
+    figures = verdict(history, [node])
+    print(f"{cut_off} calls were cut off, and ended at most {max(waits):.3f} s later;")
+    print(f"works again at most {max(recoveries):.3f} s after the start")
+    assert cut_off > 10 * KILLS, "there was hardly anything to lose"
+    assert figures.slowest_seconds <= SETTLE_SECONDS
+
+
+@pytest.mark.timeout(60)
+def test_nothing_is_said_to_be_sent_to_a_server_that_is_known_to_be_dead(nodes: Nodes) -> None:
+    history = History(answer_of)
+    (node,) = nodes.start("a")
+    with razorg.connect(node.address) as pool:
+        witness = pool.client(Witness)
+        with Load(history, [note(witness), read(witness, retries=0)], per_second=2000) as load:
+            eventually(lambda: history.succeeded > 100, PATIENCE, "calls succeed")
+            node.kill()
+            eventually(lambda: _has_failed(witness), 2, "the client notices")
+            noticed = len(history.calls)
+            load.burst(300)
+            eventually(lambda: len(history.calls) >= noticed + 600, PATIENCE, "calls are made")
+    burst = [call for call in history.calls.values() if call.id > noticed]
+    assert {call.outcomes[0].kind for call in burst} == {"Unreachable"}
+    assert_sent_is_informative(burst, all_of_them=True)
+    verdict(history, [node])
+
+
+@pytest.mark.timeout(60)
+def test_a_kill_in_the_middle_of_a_burst(nodes: Nodes) -> None:
+    """More calls than the windows of all connections hold: those that still wait were not sent."""
+    history = History(answer_of)
+    (node,) = nodes.start("a")
+    with razorg.connect(node.address, window=16, max_connections=1) as pool:
+        witness = pool.client(Witness)
+        with Load(history, [slow(witness, ms=60_000)], per_second=1, callers=200) as load:
+            load.burst(300)
+            eventually(lambda: node.executed >= 16, PATIENCE, "the window is full")
+            pending = history.open_calls()
+            killed_at = node.kill()
+            eventually(ended(pending), SETTLE_SECONDS, "all end")
+    assert len(pending) > 100
+    verdict(history, [node])
+    unsent = [call for call in pending if call.outcomes[0].sent == "no"]
+    print(f"{len(unsent)} of {len(pending)} were not sent")
+    assert len(pending) - len(unsent) <= 16
+    assert max(call.seconds_after(killed_at) for call in pending) <= SETTLE_SECONDS
+
+
+def _has_failed(witness: Witness) -> bool:
+    """Whether the pool knows by now that nobody is there."""
+    try:
+        witness.who()
+    except razorg.Unreachable:
+        return True
+    except razorg.ConnectionLost:
+        gevent.sleep(0)
+    return False
