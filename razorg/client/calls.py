@@ -63,7 +63,10 @@ def is_ok(outcome: Outcome) -> bool:
 def value_of(method: Method, outcome: Outcome) -> Any:
     """The value of an outcome; raises the error that it is, or that the response holds."""
     if isinstance(outcome, BaseException):
-        raise outcome
+        try:
+            raise outcome
+        finally:
+            del outcome  # or its traceback, which holds this frame, would keep it alive
     _, flag, msg, blob = outcome
     if flag == FLAG_OK:
         assert not isinstance(msg, int)

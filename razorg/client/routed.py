@@ -50,7 +50,10 @@ class RoutedCalls(RawActions):
             located(error, method.name, place.address)
             failure = error
         deadline = started + (self.config.task_timeout if timeout is None else timeout)
-        return _call_on(Journey((self, place, msg, None), method, deadline), failure)
+        try:
+            return _call_on(Journey((self, place, msg, None), method, deadline), failure)
+        finally:
+            del failure  # its traceback holds this frame
 
     def submit_method(self, method: Method, msg: bytes, timeout: float | None) -> RpcFuture[Any]:
         """The future of a call; blocks only for a connection or while the window is full."""

@@ -61,10 +61,12 @@ class ClientStream(StreamEndings, RawActions):
         finally:
             if timer is not None:
                 timer.close()
-        assert call.outcome is not None
+        outcome, call.outcome = call.outcome, None
+        assert outcome is not None
         try:
-            return value_of(method, call.outcome)
+            return value_of(method, outcome)
         except Exception as error:
+            del outcome  # its traceback holds this frame
             located(error, method.name, self.address)
             raise
 

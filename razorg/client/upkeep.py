@@ -26,7 +26,8 @@ from razorg.core.scaling import Use, connections_to_close, connections_to_open
 from razorg.errors import Unreachable
 from razorg.transport.address import Address
 
-#: A connection that ends sooner, and never answered, is a failed attempt.
+#: A connection that ends sooner, and never answered, is a failed attempt when it is not the
+#: first such one.
 _PROVEN_SECONDS = 1.0
 
 
@@ -47,6 +48,7 @@ class Upkeep:
         self._streams: dict[ClientStream, Heartbeat] = {}
         self._attempt_since = 0.0
         self._failure = ""
+        self._unproven = 0  # connections in a row that were good for nothing
         self._backoff = Backoff(config.reconnect_max, config.reconnect_idle_max, random.random)
         self._hub: Any = None
         self._pending = Pending()
@@ -101,7 +103,9 @@ class Upkeep:
             return
         self.is_healthy = False
         now = monotonic()
-        if not stream.has_answered and now - stream.opened_at < _PROVEN_SECONDS:
+        is_proven = stream.has_answered or now - stream.opened_at >= _PROVEN_SECONDS
+        self._unproven = 0 if is_proven else self._unproven + 1
+        if self._unproven > 1:
             self._backoff.failed(now)
             self._failed("connections are closed at once")
             return

@@ -3,9 +3,9 @@
 import gevent
 import pytest
 from gevent.queue import Queue
+from support.peers import wait_until
 
 import razorg
-from support.peers import wait_until
 
 
 @razorg.service

@@ -1,0 +1,420 @@
+"""The pool of several addresses: whom it asks, and what it does when that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import gevent
+import pytest
+from gevent.queue import Queue
+from support.peers import ScriptedServer, error, in_hub, memory_url, reply, wait_until
+
+import razorg
+
+NIL = b"\xc0"
+
+
+class NotLeader(razorg.ErrorText):
+    def failover(self) -> razorg.Failover:
+        return str(self) or razorg.NEXT
+
+
+@razorg.service
+class Node:
+    """Tells its name, or sends the caller elsewhere; ``asked`` counts."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.leader: str | None = None
+        self.asked = 0
+
+    def who(self) -> str:
+        self.asked += 1
+        return self.name
+
+    @razorg.method(raises=NotLeader)
+    def lead(self) -> str:
+        self.asked += 1
+        if self.leader is not None:
+            raise NotLeader(self.leader)
+        return self.name
+
+
+class World:
+    """Nodes by name, each with a server at a memory address."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.servers: dict[str, razorg.RpcServer] = {}
+        self.urls: dict[str, str] = {}
+
+    def start(self, *names: str) -> list[str]:
+        for name in names:
+            self.nodes.setdefault(name, Node(name))
+            url = self.urls.setdefault(name, memory_url())
+            self.servers[name] = razorg.RpcServer(url, [self.nodes[name]])
+            self.servers[name].start()
+        return [self.urls[name] for name in names]
+
+    def stop(self, *names: str) -> None:
+        for name in names:
+            self.servers.pop(name).stop(0)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    yield world
+    world.stop(*world.servers)
+
+
+def names(count: int, call: Callable[[], str]) -> list[str]:
+    return [call() for _ in range(count)]
+
+
+def test_round_robin_asks_each_in_turn(world: World) -> None:
+    with razorg.connect(world.start("a", "b", "c")) as pool:
+        assert names(6, pool.client(Node).who) == ["a", "b", "c"] * 2
+
+
+def test_leader_mode_stays_with_one_until_it_is_gone(world: World) -> None:
+    with razorg.connect(world.start("a", "b"), mode="leader") as pool:
+        who = pool.client(Node).who
+        assert names(3, who) == ["a"] * 3
+        world.stop("a")
+        assert names(3, who) == ["b"] * 3
+        world.start("a")
+        wait_until(lambda: "unhealthy" not in repr(pool))
+        assert names(3, who) == ["b"] * 3  # until that one errs
+
+
+def test_least_loaded_prefers_the_idle_one(world: World) -> None:
+    with ScriptedServer() as slow:
+        with razorg.connect([slow.address, *world.start("a")], mode="least_loaded") as pool:
+            who = pool.client(Node).who
+            accepted = gevent.spawn(slow.accept)
+            stuck = []
+            while not accepted.ready():  # until one has met the node that does not answer
+                stuck.append(razorg.submit(who))
+                gevent.sleep(0)
+            wait_until(lambda: pool.in_flight == 1)
+            assert names(20, who) == ["a"] * 20
+            for future in stuck:
+                future.cancel()
+
+
+def test_an_unknown_mode_and_no_address_are_refused() -> None:
+    with pytest.raises(ValueError, match="round_robin"):
+        razorg.connect(["memory://a"], mode="random")  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="at least one"):
+        razorg.connect([])
+    with pytest.raises(ValueError, match="no transport"):
+        razorg.connect(["memory://a", "ftp://b:1"])
+
+
+def test_a_dead_node_costs_no_call(world: World) -> None:
+    live = world.start("a", "b")
+    with razorg.connect([memory_url(), *live], retry_limit=0) as pool:
+        assert sorted(names(4, pool.client(Node).who)) == ["a", "a", "b", "b"]
+
+
+def test_all_dead_is_unreachable_at_once_and_heals(world: World) -> None:
+    urls = world.start("a", "b")
+    world.stop("a", "b")
+    with razorg.connect(urls) as pool:
+        who = pool.client(Node).who
+        for _ in range(3):
+            with pytest.raises(razorg.Unreachable) as caught, gevent.Timeout(0.5):
+                who()
+            assert (caught.value.sent, caught.value.method) == ("no", "Node.who")
+        world.start("a", "b")
+        wait_until(lambda: repr(pool).count(" healthy") == 2)
+        assert sorted(names(2, who)) == ["a", "b"]
+
+
+def lose_after_request(server: ScriptedServer) -> Any:
+    """Read one request and hang up."""
+
+    def run() -> None:
+        peer = server.accept()
+        peer.read_request()
+        peer.close()
+
+    return gevent.spawn(run)
+
+
+@pytest.mark.parametrize(
+    "idempotent, retry, goes_on", [(True, "safe", True), (False, "safe", False), (False, "always", True)]
+)
+@pytest.mark.parametrize("form", ["call", "submit", "send", "notify"])
+def test_what_may_have_run_is_sent_again_only_if_it_may(
+    world: World, idempotent: bool, retry: Any, goes_on: bool, form: str
+) -> None:
+    with ScriptedServer() as first, razorg.RpcServer(url := memory_url(), dispatch=Mirror()):
+        lose_after_request(first)
+        with razorg.connect([first.address, url], retry=retry) as pool:
+            use = FORMS[form]
+            if goes_on:
+                assert use(pool, idempotent) == "hello"
+            else:
+                with pytest.raises(razorg.ConnectionLost) as caught:
+                    use(pool, idempotent)
+                assert (caught.value.sent, caught.value.address) == ("maybe", first.address)
+
+
+class Mirror(razorg.Dispatch):
+    def dispatch(self, request: razorg.Request, respond: razorg.Respond) -> None:
+        respond.ok(request.decode(), blob=request.blob)
+
+
+def notified(pool: Any, idempotent: bool) -> Any:
+    channel: Queue[razorg.ClientTask] = Queue()
+    task = pool.send("Mirror.say", "hello", idempotent=idempotent, notify=channel, tag="mine")
+    assert channel.get(timeout=5) is task and task.tag == "mine"
+    return task.get().msg
+
+
+FORMS: dict[str, Callable[[Any, bool], Any]] = {
+    "call": lambda pool, idempotent: pool.call("Mirror.say", "hello", idempotent=idempotent),
+    "submit": lambda pool, idempotent: pool.submit("Mirror.say", "hello", idempotent=idempotent).get(timeout=5),
+    "send": lambda pool, idempotent: pool.send("Mirror.say", "hello", idempotent=idempotent).get(timeout=5).msg,
+    "notify": notified,
+}
+
+
+def test_blobs_go_on_too() -> None:
+    with ScriptedServer() as first, razorg.RpcServer(url := memory_url(), dispatch=Mirror()):
+        lose_after_request(first)
+        with razorg.connect([first.address, url]) as pool:
+            reply_of_second = pool.send(7, "x", blob=b"b" * 100_000, idempotent=True).get(timeout=5)
+            assert bytes(reply_of_second.blob) == b"b" * 100_000
+
+
+@pytest.mark.parametrize("form", ["call", "submit"])
+@pytest.mark.parametrize("limit", [0, 1, 3])
+def test_the_retry_limit_counts_retries(limit: int, form: str) -> None:
+    sends = 0
+
+    def hang_up(server: ScriptedServer) -> None:
+        nonlocal sends
+        while True:
+            peer = server.accept()
+            gevent.spawn(serve, peer)
+
+    def serve(peer: Any) -> None:
+        nonlocal sends
+        peer.send(reply(0))  # it answers pings and the like: no failed attempt
+        peer.read_request()
+        sends += 1
+        peer.close()
+
+    with ExitStack() as stack:
+        servers = [stack.enter_context(ScriptedServer()) for _ in range(5)]
+        loops = [gevent.spawn(hang_up, server) for server in servers]
+        pool = stack.enter_context(razorg.connect([server.address for server in servers], retry_limit=limit))
+        with pytest.raises(razorg.ConnectionLost) as caught:
+            FORMS[form](pool, True)
+        assert (sends, caught.value.sent) == (limit + 1, "maybe")
+        gevent.killall(loops)
+
+
+def test_an_option_of_the_call_overrules_the_limit(world: World) -> None:
+    with ScriptedServer() as first:
+        lose_after_request(first)
+        with razorg.connect([first.address, *world.start("a")]) as pool:
+            node = razorg.with_options(pool.client(Node), idempotent=True, retry_limit=0)
+            with pytest.raises(razorg.ConnectionLost):
+                node.who()
+
+
+def test_a_redirect_is_followed_and_remembered(world: World) -> None:
+    first, second, unknown = world.start("a", "b", "c")
+    world.nodes["a"].leader = world.nodes["b"].leader = unknown
+    with razorg.connect([first, second], mode="leader") as pool:
+        lead = pool.client(Node).lead
+        assert names(3, lead) == ["c"] * 3
+        assert world.nodes["a"].asked == 1 and world.nodes["b"].asked == 0
+        assert pool.addresses == [first, second, unknown]
+        assert repr(pool).endswith(f"{unknown} healthy, 1 connection, 0 in flight, 0 queued, leader>")
+        pool.update_addresses([first, second])
+        world.nodes["a"].leader = None
+        world.nodes["b"].leader = first
+        assert lead() == "a"
+
+
+def test_redirects_of_futures_are_followed(world: World) -> None:
+    first, second = world.start("a", "b")
+    world.nodes["a"].leader = second
+    with razorg.connect([first, second], mode="leader") as pool:
+        futures = [razorg.submit(pool.client(Node).lead) for _ in range(5)]
+        assert [future.get(timeout=5) for future in futures] == ["b"] * 5
+
+
+@pytest.mark.parametrize("limit", [0, 1, 3])
+def test_a_redirect_in_circles_ends_at_the_limit(world: World, limit: int) -> None:
+    (url,) = world.start("a")
+    world.nodes["a"].leader = url
+    with razorg.connect([url], retry_limit=limit) as pool:
+        with pytest.raises(NotLeader, match=url):
+            pool.client(Node).lead()
+        assert world.nodes["a"].asked == limit + 1
+
+
+def test_next_asks_another_and_ends_with_the_last_one(world: World) -> None:
+    urls = world.start("a", "b")
+    world.nodes["a"].leader = ""
+    with razorg.connect(urls) as pool:
+        assert names(4, pool.client(Node).lead) == ["b"] * 4
+    with razorg.connect(urls[:1]) as alone, pytest.raises(NotLeader):
+        alone.client(Node).lead()
+
+
+def test_a_redirect_to_nonsense_is_the_callers_error(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    (url,) = world.start("a")
+    world.nodes["a"].leader = "no address at all"
+    with razorg.connect([url]) as pool, pytest.raises(NotLeader, match="no address at all"):
+        pool.client(Node).lead()
+    assert "makes no sense" in caplog.text
+
+
+def test_a_pool_of_one_address_leaves_steering_to_the_caller(world: World) -> None:
+    (url,) = world.start("a")
+    world.nodes["a"].leader = ""
+    with razorg.connect(url) as pool, pytest.raises(NotLeader):
+        pool.client(Node).lead()
+    assert world.nodes["a"].asked == 1
+
+
+def test_other_errors_are_not_retried(world: World) -> None:
+    with razorg.connect(world.start("a", "b")) as pool:
+        with pytest.raises(razorg.MethodNotFound) as caught:
+            pool.call("Node.nothing", idempotent=True)
+        assert caught.value.sent == "yes"
+
+
+def test_retries_end_with_the_callers_time() -> None:
+    with ScriptedServer() as first, ScriptedServer() as second:
+        lose_after_request(first)
+        accepting = gevent.spawn(second.accept)
+        with razorg.connect([first.address, second.address]) as pool:
+            started = gevent.get_hub().loop.now()
+            with pytest.raises(razorg.CallTimeout) as caught:
+                pool.call("Mirror.say", "hello", idempotent=True, timeout=0.2)
+            assert caught.value.sent == "maybe"
+            gevent.get_hub().loop.update_now()
+            assert 0.15 < gevent.get_hub().loop.now() - started < 1
+        accepting.get()
+
+
+def test_the_budget_keeps_a_dying_cluster_from_a_storm() -> None:
+    sends = 0
+
+    def serve(peer: Any) -> None:
+        nonlocal sends
+        peer.send(reply(0))
+        while True:
+            request = peer.read_request()
+            sends += 1
+            peer.send(error(request.seq, b"rpc_io_err"))  # it cannot reach its own servers
+
+    def accept(server: ScriptedServer) -> None:
+        while True:
+            greenlets.append(gevent.spawn(serve, server.accept()))
+
+    greenlets: list[Any] = []
+    with ScriptedServer() as one, ScriptedServer() as two:
+        greenlets += [gevent.spawn(accept, server) for server in (one, two)]
+        with razorg.connect([one.address, two.address], window=10, retry_limit=3) as pool:
+            for _ in range(500):
+                with pytest.raises(razorg.ConnectionLost):
+                    pool.call("Mirror.say", "hello", idempotent=True)
+        gevent.killall(greenlets)
+    # 20 % of 500 calls (which is the least that is allowed, too), and one window.
+    assert sends == 500 + 100 + 10
+
+
+def test_addresses_change_under_way(world: World) -> None:
+    first, second = world.start("a", "b")
+    with razorg.connect([first]) as pool:
+        who = pool.client(Node).who
+        assert who() == "a"
+        pool.update_addresses([second])
+        assert names(3, who) == ["b"] * 3 and pool.addresses == [second]
+        wait_until(lambda: world.servers["a"].connections == 0)
+        for wrong in ([], ["ftp://x:1"]):
+            with pytest.raises(ValueError):
+                pool.update_addresses(wrong)
+        assert who() == "b"
+    with pytest.raises(razorg.LocalProtocolError, match="closed"):
+        pool.update_addresses([first])
+
+
+def test_a_removed_address_answers_what_it_was_asked(world: World) -> None:
+    with ScriptedServer() as old:
+        with razorg.connect([old.address], window=1, max_connections=1) as pool:
+            first = razorg.submit(pool.client(Node).who)
+            queued = gevent.spawn(pool.client(Node).who)
+            peer = old.accept()
+            asked = peer.read_request()
+            wait_until(lambda: "1 queued" in repr(pool))
+            pool.update_addresses(world.start("a"))
+            assert queued.get(timeout=5) == "a"  # nothing of it was sent
+            peer.send(reply(asked.seq, b"\xa3old"))
+            assert first.get(timeout=5) == "old"
+            peer.expect_eof()
+
+
+def test_closed_is_closed(world: World) -> None:
+    pool = razorg.connect(world.start("a", "b"))
+    who = pool.client(Node).who
+    names(2, who)
+    pool.close()
+    for use in (who, lambda: razorg.submit(who), lambda: pool.send(2)):
+        with pytest.raises(razorg.LocalProtocolError, match="closed"):
+            use()
+    pool.close()
+    assert "closed" in repr(pool)
+
+
+def test_calls_in_the_hub_never_wait(world: World) -> None:
+    with razorg.connect(world.start("a")) as pool:
+        client = pool.client(Node)
+        assert isinstance(in_hub(lambda: razorg.submit(client.who)), razorg.LocalProtocolError)
+        assert client.who() == "a"
+        assert in_hub(lambda: razorg.submit(client.who)).get(timeout=5) == "a"
+        assert isinstance(in_hub(client.who), razorg.LocalProtocolError)
+
+
+def test_a_caller_killed_in_the_line_leaves_no_trace() -> None:
+    with ScriptedServer() as first, ScriptedServer() as second:
+        with razorg.connect([first.address, second.address], window=1, max_connections=1) as pool:
+            who = pool.client(Node).who
+            busy = [razorg.submit(who) for _ in range(2)]
+            for server in (first, second):
+                server.accept().read_request()
+            waiting = gevent.spawn(who)
+            wait_until(lambda: "1 queued" in repr(pool))
+            waiting.kill()
+            assert "1 queued" not in repr(pool)
+            assert all(future.cancel() for future in busy) and pool.in_flight == 0
+
+
+def test_a_future_cancelled_between_two_attempts_stays_cancelled() -> None:
+    with ScriptedServer() as first, ScriptedServer() as second:
+        with razorg.connect([first.address, second.address], window=1, max_connections=1) as pool:
+            future = pool.submit("Node.who", idempotent=True)
+            peer = first.accept()
+            peer.read_request()
+            busy = razorg.submit(pool.client(Node).who)
+            other = second.accept()
+            other.read_request()
+            peer.close()
+            wait_until(lambda: "1 queued" in repr(pool))  # its second attempt
+            assert future.cancel() and future.cancelled()
+            other.send(reply(1, b"\xa1x"))
+            assert busy.get(timeout=5) == "x"
+            assert future.cancelled() and not other.has_input()
