@@ -66,7 +66,7 @@ class RetryBudget:
         self.roll(now)
         _, calls, retries = self._marks[0]
         allowed = max((self.calls - calls) * self.SHARE, self._least) + self._window
-        if self._retries - retries >= allowed:
+        if self._retries - retries + 1 > allowed:
             return False
         self._retries += 1
         return True

@@ -89,7 +89,7 @@ class LeastLoaded(RoundRobin[PlaceT]):
 
 
 def pick_another(places: Sequence[PlaceT], tried: Collection[PlaceT]) -> PlaceT | None:
-    """Where a call goes that failed at the last of ``tried`` (oldest first).
+    """Where a call goes that failed at the last of ``tried`` (oldest first, not empty).
 
     A healthy place that was not tried, the least loaded; else the healthy one that was tried
     the longest ago; None when only the last one is left, or none is healthy.

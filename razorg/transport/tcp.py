@@ -72,14 +72,30 @@ def _connect(address: Address, timeout: float) -> socket.socket:
     """Try what the name resolves to, one after the other, all within the timeout."""
     limit = Timeout.start_new(timeout)
     try:
-        connected = gevent.socket.create_connection((address.name, address.port))
-        return system_socket(fileno=connected.detach())
+        return system_socket(fileno=_connected(address).detach())
     except Timeout as expired:
         if expired is not limit:
             raise
         raise TimeoutError(f"no connection within {timeout:g} s") from None
     finally:
         limit.close()
+
+
+def _connected(address: Address) -> gevent.socket.socket:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, address.name)
+        except OSError:
+            continue
+        # No name: the resolver, which is a thread, has no part in reaching an address again.
+        sock = gevent.socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.connect((address.name, address.port))
+            return sock
+        except BaseException:
+            sock.close()
+            raise
+    return gevent.socket.create_connection((address.name, address.port))
 
 
 def _tune(sock: socket.socket) -> None:

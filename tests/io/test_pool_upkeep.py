@@ -17,7 +17,7 @@ from support.peers import ScriptedServer, reply, wait_until
 
 import razorg
 from razorg.client import connections, endings, journey, line, routed, stream, upkeep
-from razorg.link import reading
+from razorg.link import reading, ticker
 
 
 class Clock:
@@ -41,7 +41,9 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (connections, endings, journey, line, reading, routed, stream, upkeep):
+    for module in (
+        connections, endings, journey, line, reading, routed, stream, ticker, upkeep,
+    ):
         monkeypatch.setattr(module, "monotonic", clock)
     return clock
 
