@@ -77,8 +77,14 @@ class ClientConfig(_Checked):
     A call ends within ``task_timeout`` (checked each second) unless it brings a timeout of its
     own.  ``window`` is the number of requests in flight per connection.
 
-    ``min_connections``, ``max_connections``, ``idle_timeout``, ``retry``, ``retry_limit`` and
-    ``reconnect_*`` are for pools of several connections; nothing reads them in this version.
+    Of pools: each address has ``min_connections`` … ``max_connections``; one more is opened while
+    the windows of all are full, and closed after ``idle_timeout`` without a call.  An address that
+    cannot be reached is tried again after at most ``reconnect_max`` seconds while calls ask for
+    it, ``reconnect_idle_max`` otherwise.
+
+    Of pools of several addresses: ``retry_limit`` is the number of retries after the first
+    attempt; ``retry="safe"`` repeats what may have run only for idempotent methods,
+    ``"always"`` for all, as the Rust reference does.
     """
 
     task_timeout: float = _seconds(20.0)

@@ -36,7 +36,8 @@ class DeclaredError(RazorError):
     def failover(self) -> Failover:
         """Where the call should go on: an address, ``NEXT`` (another node), None (nowhere).
 
-        For pools of several addresses; nothing asks for it in this version.
+        A pool of several addresses asks for it, and counts the step as a retry; an address that
+        it did not know it adds.  An address is a URL or ``host:port``.
         """
         return None
 

@@ -152,10 +152,10 @@ _OPTION_NAMES = ("timeout", "idempotent", "retry_limit")
 
 
 def with_options(client: ClientT, **options: Any) -> ClientT:
-    """A client (or one endpoint) with another ``timeout``.
+    """A client (or one endpoint) with another ``timeout``, ``idempotent`` or ``retry_limit``.
 
-    ``idempotent`` and ``retry_limit`` are taken too, and kept for the pools of several
-    addresses to come; nothing is retried yet.
+    The last two are for pools of several addresses: whether what may have run is sent again,
+    and how often a call goes on elsewhere.
 
     A timeout is exact for blocking calls; futures end between it and a second later.
     """
@@ -163,6 +163,9 @@ def with_options(client: ClientT, **options: Any) -> ClientT:
         if name not in _OPTION_NAMES:
             raise TypeError(f"{name!r} is no option; there are: {', '.join(_OPTION_NAMES)}")
     check_timeout(options.get("timeout"))
+    limit = options.get("retry_limit")
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
+        raise ValueError(f"retry_limit is a number of retries, not {limit!r}")
     changed: Any
     if isinstance(client, Endpoint):
         changed = client.with_options(options)

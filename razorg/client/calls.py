@@ -221,7 +221,7 @@ class ClientTask:
                 self.get()
                 return None
             except Exception as error:  # whatever it is, it is what the call ended with
-                self._outcome = error
+                self._outcome = error.with_traceback(None)
         return self._outcome
 
     def __repr__(self) -> str:

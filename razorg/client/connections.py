@@ -17,11 +17,8 @@ from gevent import get_hub
 
 from razorg.client.stream import ClientStream
 from razorg.client.upkeep import Upkeep
-from razorg.codec.base import Codec
-from razorg.config import ClientConfig
 from razorg.errors import CallTimeout, LocalProtocolError, Unreachable
 from razorg.link.ticker import current_ticker
-from razorg.transport.address import Address
 
 
 class Connections(Upkeep):
@@ -31,12 +28,7 @@ class Connections(Upkeep):
     for a connection, when there are other addresses to turn to.
     """
 
-    def __init__(
-        self, address: Address, codec: Codec, config: ClientConfig, patience: float | None = None
-    ) -> None:
-        super().__init__(address, codec, config)
-        self._patience = patience
-        self._make_closed_error: Callable[[], Exception] | None = None
+    _make_closed_error: Callable[[], Exception] | None = None
 
     def stream(self, timeout: float | None) -> tuple[ClientStream, float | None]:
         """A stream with room, and what is left of the timeout; blocks until there is one.
@@ -54,7 +46,7 @@ class Connections(Upkeep):
         now = monotonic()
         self._ask(now)
         deadline = now + (self._config.task_timeout if timeout is None else timeout)
-        stream = self.line.wait(min(deadline, self._patient_until()))
+        stream = self.line.wait(deadline)
         if stream is None:
             raise self._too_late(monotonic() - now)
         self.current = stream
@@ -71,9 +63,17 @@ class Connections(Upkeep):
         if self.is_closed:
             return False
         self._backoff.asked()
+        now = monotonic()
         if self._pending.openers:
-            return monotonic() < self._patient_until()
-        return self.is_healthy or self._is_due(monotonic())
+            return not self._is_impatient(now)
+        return self.is_healthy or self._is_due(now)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether a call would have to wait here."""
+        if self.line:
+            return True
+        return self.current is not None and self.current.is_full() and self._with_room() is None
 
     @property
     def has_been_used(self) -> bool:
@@ -136,7 +136,7 @@ class Connections(Upkeep):
             if self._is_due(now):
                 self._open(self._missing(arriving=1), now)
         elif self._pending.openers:
-            if now >= self._patient_until():
+            if self._is_impatient(now):
                 raise self._unreachable()
         elif self._is_due(now):
             self._open(1, now)
@@ -144,15 +144,10 @@ class Connections(Upkeep):
             self._try_when_due(now)
             raise self._unreachable()
 
-    def _patient_until(self) -> float:
-        """Until when calls wait for the attempt that is under way: not long after a failure."""
-        if self._answering():
-            return float("inf")
-        if self._failure:
-            return self._attempt_since + self._config.reconnect_max
-        if self._patience is not None:
-            return self._attempt_since + self._patience
-        return float("inf")
+    def _is_impatient(self, now: float) -> bool:
+        """Whether calls no longer wait for the attempt that is under way."""
+        patience = self._patient_seconds()
+        return patience is not None and now - self._attempt_since >= patience
 
     def _too_late(self, seconds: float) -> Exception:
         if self._answering():
@@ -162,9 +157,6 @@ class Connections(Upkeep):
                 address=self.address,
             )
         reason = self._failure or f"no connection within {seconds:.3g} s"
-        if self._patience is not None and not self._failure:
-            self.is_healthy = False  # others come first, until it is connected
-            self._failure = reason
         return Unreachable(reason, sent="no", address=self.address)
 
     def _check_thread(self) -> None:

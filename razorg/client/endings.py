@@ -140,13 +140,13 @@ class StreamEndings:
 
     @property
     def last_heard_at(self) -> float:
-        """When the last response came, or the last piece of one that is not whole yet."""
-        return max(self.last_response_at, self._reader.last_piece_at)
+        """When the peer last sent a response or a piece of one, or took a piece of a request."""
+        return max(self.last_response_at, self._reader.last_piece_at, self._writer.last_progress_at)
 
     @property
     def has_answered(self) -> bool:
         """Whether anything came back."""
-        return self.last_heard_at > self.opened_at
+        return self.last_response_at > self.opened_at
 
     def received(self, frames: Sequence[ResponseFields]) -> None:
         """The reader's responses; RemoteProtocolError when one answers no request."""

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any, Literal, TypeVar
 
 import gevent
+from gevent import get_hub
 
 from razorg.client.connections import Connections
 from razorg.client.journey import Journey
@@ -31,6 +32,8 @@ PoolT = TypeVar("PoolT", bound="StreamFailover")
 
 #: How much oftener than once an address a request moves of which nothing was sent.
 _MOVES_MORE = 3
+#: How long a removed address may drain: its calls end before, each has a time of its own.
+_DRAIN_SECONDS = 86400.0
 #: Servers may point to addresses that the pool did not know; it remembers this many.
 _LEARNED_MAX = 32
 
@@ -53,12 +56,12 @@ class StreamFailover(RoutedCalls):
         self.config = configured(config, ClientConfig, settings)
         self.codec = resolve_codec(codec)
         self.mode = mode
-        self._routing = _routing(mode)
+        self._routing = make_routing(mode)
         self._budget = RetryBudget(self.config.window)
         self._places: dict[str, Connections] = {}
         self._learned: list[str] = []
         self._calls_seen = 0
-        self._is_ticking = False
+        self._hub: Any = None  # of the thread that called first
         self._is_closed = False
         self._use([str(address) for address in _checked(addresses)])
 
@@ -87,6 +90,8 @@ class StreamFailover(RoutedCalls):
         urls = [str(address) for address in _checked(addresses)]
         if self._is_closed:
             raise LocalProtocolError(f"{self!r} is closed")
+        if self._hub is not None:
+            self._check_thread()
         self._learned.clear()
         self._use(urls)
 
@@ -97,7 +102,10 @@ class StreamFailover(RoutedCalls):
         """
         text = f"{self!r} is closed"
         self._is_closed = True
-        self._routing.places = []
+        self._routing.use([])
+        if self._hub is not None:
+            self._check_thread()
+            current_ticker().discard(self)
         deadline = monotonic() + (self.config.task_timeout if timeout is None else timeout)
         places = list(self._places.values())
         try:
@@ -111,12 +119,18 @@ class StreamFailover(RoutedCalls):
     # routing
 
     def route(self) -> Connections:
-        if not self._is_ticking:
-            self._is_ticking = True
-            current_ticker().add(self)
+        if get_hub() is not self._hub:
+            self._check_thread()
         self._budget.calls += 1
         place = self._routing.pick()
-        return place if place is not None else self._route_in_need()
+        if place is None:
+            return self._route_in_need()
+        if place.is_crowded and self.mode != "leader":
+            free = [
+                other for other in self._routing.places if other.is_healthy and not other.is_crowded
+            ]
+            return min(free, key=lambda other: other.load, default=place)
+        return place
 
     def next_place(self, journey: Journey, error: Exception) -> Connections | None:
         if isinstance(error, DeclaredError):
@@ -147,6 +161,17 @@ class StreamFailover(RoutedCalls):
             self._calls_seen = self._budget.calls
             for place in self._places.values():
                 place.wanted()
+
+    def _check_thread(self) -> None:
+        hub = get_hub()
+        if self._hub is None or self._hub.dead:
+            self._hub = hub
+            current_ticker().add(self)
+        if hub is not self._hub:
+            raise LocalProtocolError(
+                f"the pool of {self.address} belongs to the thread that called first; make one "
+                "pool in each thread"
+            )
 
     def _is_repeatable(self, journey: Journey) -> bool:
         return journey.method.idempotent or self.config.retry == "always"
@@ -180,7 +205,8 @@ class StreamFailover(RoutedCalls):
 
     def _steer(self, journey: Journey, error: DeclaredError) -> Connections | None:
         """Where the error says that the call should go."""
-        target = _target(error)
+        target = _target(error) if not self._is_closed else None
+        journey.sent = "yes"
         if target is None or not self._has_retries(journey) or not journey.time_left():
             return None
         if isinstance(target, Address):
@@ -209,11 +235,10 @@ class StreamFailover(RoutedCalls):
         """Have connections to these addresses; those to others drain."""
         known = self._places
         self._places = {url: known.get(url) or self._connections(url) for url in urls}
-        self._routing.places = list(self._places.values())
+        self._routing.use(list(self._places.values()))
         for place in [place for url, place in known.items() if url not in self._places]:
-            self._routing.failed(place)  # no leader any more
             if place.has_been_used:
-                gevent.spawn(place.close, _removed(place.address))
+                gevent.spawn(place.close, _removed(place.address), _DRAIN_SECONDS)
             else:
                 place.close(_removed(place.address))
 
@@ -239,7 +264,8 @@ class StreamFailover(RoutedCalls):
         return f"<{type(self).__name__} {self.mode}: {state}{places}>"
 
 
-def _routing(mode: Mode) -> RoundRobin[Connections]:
+def make_routing(mode: Mode) -> RoundRobin[Connections]:
+    """How calls are spread in this mode; ValueError when there is none of that name."""
     if mode == "round_robin":
         return RoundRobin()
     if mode == "leader":
@@ -262,7 +288,7 @@ def _target(error: DeclaredError) -> Address | Failover:
     try:
         target = error.failover()
         return target if target is None or target is NEXT else registry.checked_address(target)
-    except Exception:  # the user's own code, or an address that is none
+    except (Exception, gevent.Timeout):  # the user's own code, or an address that is none
         log.warning("failover() of %s makes no sense", type(error).__name__, exc_info=True)
         return None
 

@@ -61,7 +61,8 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
             if stream is not None:
                 located(error, self.method.name, stream.address)
             if origin is None or not goes_on(self, origin, error):
-                self.set_exception(error)
+                # Its traceback holds this frame, and with it all that the call was made of.
+                self.set_exception(error.with_traceback(None))
         else:
             self.set(value)
         return True

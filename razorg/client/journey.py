@@ -5,6 +5,7 @@ Nothing of this is made for a call that succeeds at once.
 
 from __future__ import annotations
 
+import logging
 from time import monotonic
 from typing import Any, Protocol, Union
 
@@ -14,6 +15,8 @@ from razorg.core.method import Method
 from razorg.declared import DeclaredError
 from razorg.errors import RpcError, Sent
 from razorg.wire.heads import Buffer
+
+log = logging.getLogger("razorg")
 
 
 class Place(Protocol):
@@ -83,7 +86,11 @@ class Journey:
 def goes_on(call: Traveller, origin: Origin | Journey, error: Exception) -> bool:
     """Whether a future or a task does not end with this error, but is sent again."""
     journey = origin if isinstance(origin, Journey) else Journey(origin, call.method, call.deadline)
-    place = journey.next_place(error)
+    try:
+        place = journey.next_place(error)
+    except Exception:  # whoever settles the call settles others too
+        log.exception("cannot say where %s goes on", call.method.name)
+        return False
     if place is None:
         return False
     call.origin = journey

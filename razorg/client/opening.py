@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 from weakref import ref
 
-from gevent import getcurrent
+from gevent import Timeout, getcurrent
 
 from razorg.client.stream import ClientStream
 from razorg.codec.base import Codec
@@ -30,24 +30,21 @@ def open_stream(
 ) -> None:
     """Connect, and hand the stream to the owner; ``must_answer``: once it has answered a ping."""
     stream: ClientStream | None = None
-    reason = ""
+    reason = "the attempt was stopped"
     try:
         stream = ClientStream(address, codec=codec, config=config)
         if must_answer:
             stream.ping(UNANSWERED_SECONDS)
+        reason = ""
     except RpcError as error:
-        reason = error.message
-    except Exception as error:  # a transport of the user's own may fail with anything
+        reason = error.message or type(error).__name__
+    except (Exception, Timeout) as error:  # a transport of the user's own may fail with anything
         reason = f"{type(error).__name__}: {error}"
-    except BaseException:
-        if stream is not None:
+    finally:
+        owner = owner_ref()
+        if stream is not None and (reason or owner is None):
             stream.lose(ConnectionError("closed by this side"))
-        raise
-    owner = owner_ref()
-    if owner is not None and not reason:
-        assert stream is not None
-        owner.opened(getcurrent(), stream)
-    elif stream is not None:
-        stream.lose(ConnectionError("closed by this side"))
-    if owner is not None and reason:
-        owner.not_opened(getcurrent(), reason)
+        if owner is not None and reason:
+            owner.not_opened(getcurrent(), reason)
+        elif owner is not None and stream is not None:
+            owner.opened(getcurrent(), stream)

@@ -44,7 +44,7 @@ class StreamPool(RoutedCalls):
         return self._place
 
     def next_place(self, journey: Journey, error: Exception) -> Connections | None:
-        if not isinstance(error, ConnectionLost) or error.sent != "no":
+        if not isinstance(error, ConnectionLost) or error.sent != "no" or not journey.time_left():
             return None
         return self._place if len(journey.tried) <= _MOVES_MAX else None
 
@@ -55,7 +55,7 @@ class StreamPool(RoutedCalls):
 
     def ping(self, timeout: float | None = None) -> float:
         """Wait for a pong; returns the seconds it took."""
-        stream, _ = self._place.stream(timeout)
+        stream, timeout = self._place.stream(timeout)
         return stream.ping(timeout)
 
     def close(self, timeout: float | None = None) -> None:

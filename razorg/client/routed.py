@@ -100,16 +100,16 @@ class RoutedCalls(RawActions):
 def _call_on(journey: Journey, failure: RpcError | DeclaredError) -> Any:
     """Go on with a blocking call until it succeeds, or an error is its end."""
     method = journey.method
-    while True:
-        place = journey.next_place(failure)
-        if place is None:
-            try:
+    try:
+        while True:
+            place = journey.next_place(failure)
+            if place is None:
                 raise failure
-            finally:
-                del failure  # its traceback holds this frame
-        try:
-            stream, seconds = place.stream(journey.time_left())
-            return stream.call(method, journey.msg, journey.blob, seconds)
-        except (RpcError, DeclaredError) as error:
-            located(error, method.name, place.address)
-            failure = error
+            try:
+                stream, seconds = place.stream(journey.time_left())
+                return stream.call(method, journey.msg, journey.blob, seconds)
+            except (RpcError, DeclaredError) as error:
+                located(error, method.name, place.address)
+                failure = error
+    finally:
+        del failure  # its traceback holds this frame

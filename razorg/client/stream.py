@@ -94,6 +94,8 @@ class ClientStream(StreamEndings, RawActions):
         if get_hub() is not self._hub:
             self._check_thread()
         now = monotonic()
+        call.timeout = timeout if timeout is not None else self.config.task_timeout
+        call.deadline = now + call.timeout
         if now - self.last_call_at > _QUIET_SECONDS and not self._in_flight:
             if not self.is_closed and self._conn.end_of_stream():
                 self.lose(ConnectionError("the peer closed the connection while it was idle"))
@@ -104,8 +106,6 @@ class ClientStream(StreamEndings, RawActions):
             blob = as_blob(blob)
         if blob is not None or len(msg) > self._max_msg_bytes:
             check_sizes(msg, blob, self.config.limits)
-        call.timeout = timeout if timeout is not None else self.config.task_timeout
-        call.deadline = now + call.timeout
         if self._line or not self._window.acquire(False):
             self._wait_for_window(call)
         try:
@@ -195,13 +195,14 @@ class ClientStream(StreamEndings, RawActions):
         """
         self._check_thread()
         self._is_closing = True
+        timeout = self.config.task_timeout if timeout is None else timeout
         try:
             if self.is_closed or getcurrent() is self._hub:
                 pass
             elif self._in_flight:
-                self._drained.wait(self.config.task_timeout if timeout is None else timeout)
+                self._drained.wait(timeout)
             elif not self._outbox.is_idle:
-                self._outbox.wait_written()
+                self._outbox.wait_written(timeout)
         finally:
             self.lose(ConnectionError("closed by this side"))
 

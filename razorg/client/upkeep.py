@@ -34,11 +34,13 @@ _PROVEN_SECONDS = 1.0
 class Upkeep:
     """The streams of one address, and what happens to them."""
 
-    def __init__(self, address: Address, codec: Codec, config: ClientConfig) -> None:
+    def __init__(
+        self, address: Address, codec: Codec, config: ClientConfig, patience: float | None = None
+    ) -> None:
         self.address = str(address)
         #: The stream that takes the next call, when it is not None and not full.
         self.current: ClientStream | None = None
-        self.line = WaitingLine(self._with_room)
+        self.line = WaitingLine(self._for_the_line)
         #: Whether calls can be expected to be answered: yes, so long as nothing else is known.
         self.is_healthy = True
         #: Whether it takes no more calls.
@@ -46,6 +48,7 @@ class Upkeep:
         self._where = (address, codec, config)
         self._config = config
         self._streams: dict[ClientStream, Heartbeat] = {}
+        self._patience = patience
         self._attempt_since = 0.0
         self._failure = ""
         self._unproven = 0  # connections in a row that were good for nothing
@@ -69,6 +72,10 @@ class Upkeep:
                 self.line.fail(self._unreachable)
         if self.current not in answering:
             self.current = None
+        if answering and answering[-1].has_answered:
+            self._unproven = 0
+            self._backoff.succeeded()
+        self.line.wake()
         self._close_unneeded(now, answering)
         if answering and self._is_due(now):
             self._open(self._missing(), now)
@@ -79,6 +86,7 @@ class Upkeep:
         if self.is_closed:
             stream.lose(ConnectionError("closed by this side"))
             return
+        self._pending.stop_timer()
         self._streams[stream] = Heartbeat()
         stream.on_lost = _weakly(self._lost)
         stream.line = self.line
@@ -99,12 +107,17 @@ class Upkeep:
         self._streams.pop(stream, None)
         if stream is self.current:
             self.current = None
-        if self.is_closed or self._answering():
-            return
-        self.is_healthy = False
         now = monotonic()
         is_proven = stream.has_answered or now - stream.opened_at >= _PROVEN_SECONDS
         self._unproven = 0 if is_proven else self._unproven + 1
+        if self.is_closed:
+            return
+        if self._answering():
+            if self._unproven:
+                self._backoff.failed(now)
+            self.line.wake()
+            return
+        self.is_healthy = False
         if self._unproven > 1:
             self._backoff.failed(now)
             self._failed("connections are closed at once")
@@ -119,7 +132,8 @@ class Upkeep:
     def _recovered(self) -> None:
         self.is_healthy = True
         self._failure = ""
-        self._backoff.succeeded()
+        if not self._unproven:
+            self._backoff.succeeded()
         self.line.wake()
 
     def _failed(self, reason: str) -> None:
@@ -140,6 +154,9 @@ class Upkeep:
         if count and not pending.openers:
             self._attempt_since = now
             pending.stop_timer()
+            patience = self._patient_seconds()
+            if patience is not None:
+                pending.start_timer(self._hub, patience, _weakly(self._on_impatience))
         # An address in doubt has to answer: a stopped process still accepts connections.
         must_answer = bool(self._failure) or any(
             heartbeat.is_in_doubt for heartbeat in self._streams.values()
@@ -148,9 +165,22 @@ class Upkeep:
             owner = weakref.ref(self)
             pending.openers.add(gevent.spawn(open_stream, owner, *self._where, must_answer))
 
+    def _patient_seconds(self) -> float | None:
+        """How long calls wait for an attempt to connect: not long after a failure."""
+        return self._config.reconnect_max if self._failure else self._patience
+
+    def _on_impatience(self) -> None:
+        """The attempt goes on, but nobody waits for it any more."""
+        if not self.is_closed and not self._answering():
+            self.is_healthy = False
+            self._failure = self._failure or f"no connection within {self._patience:g} s"
+            self.line.fail(self._unreachable)
+
     def _try_when_due(self, now: float) -> None:
         """Open a connection as soon as the backoff allows it."""
-        if self.is_closed or self._pending.openers:
+        # Beside connections that are silent, one is enough to see whether it is them.
+        is_probed = len(self._streams) > self._config.max_connections
+        if self.is_closed or self._pending.openers or is_probed:
             return
         delay = self._backoff.due_at() - now
         if delay <= 0:
@@ -198,6 +228,14 @@ class Upkeep:
             minimum=config.min_connections,
             maximum=config.max_connections,
         )
+
+    def _for_the_line(self) -> ClientStream | None:
+        stream = self._with_room()
+        if stream is None and not self.is_closed and self._answering():
+            now = monotonic()
+            if self._is_due(now):
+                self._open(self._missing(), now)
+        return stream
 
     def _with_room(self) -> ClientStream | None:
         """The first stream with room: so the last ones fall idle when there is less to do."""

@@ -28,6 +28,10 @@ class RoundRobin(Generic[PlaceT]):
         self.places: list[PlaceT] = []
         self._at = -1
 
+    def use(self, places: Sequence[PlaceT]) -> None:
+        """These are the places from now on."""
+        self.places = list(places)
+
     def pick(self) -> PlaceT | None:
         """The place for a new call; None when none is healthy."""
         places = self.places
@@ -48,6 +52,11 @@ class LeaderFirst(RoundRobin[PlaceT]):
     """One place, until it errs or points to another one."""
 
     leader: PlaceT | None = None
+
+    def use(self, places: Sequence[PlaceT]) -> None:
+        super().use(places)
+        if self.leader not in self.places:
+            self.leader = None
 
     def pick(self) -> PlaceT | None:
         leader = self.leader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Generic, TypeVar
 
 from gevent.event import Event
@@ -53,11 +54,15 @@ class Outbox(Generic[ItemT]):
         self._written.set()
         self._written.clear()
 
-    def wait_written(self) -> None:
-        """Block until all that is queued now was written, or the outbox was closed."""
+    def wait_written(self, timeout: float | None = None) -> None:
+        """Block until all that is queued now was written, the outbox was closed, or time is up."""
         target = self._batches_put
+        deadline = None if timeout is None else monotonic() + timeout
         while self._batches_written < target and not self.is_closed:
-            self._written.wait()
+            left = None if deadline is None else deadline - monotonic()
+            if left is not None and left <= 0:
+                return
+            self._written.wait(left)
 
     def close(self) -> None:
         """Nothing more will be put; the writer ends when it has taken the rest."""

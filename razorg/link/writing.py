@@ -20,6 +20,8 @@ class FrameWriter:
         self._conn = conn
         self._blocked_since: float | None = None
         self._blocked_bytes = 0
+        #: When the peer last took something that had to wait.
+        self.last_progress_at = 0.0
         #: While it blocks, and after an OSError: of how many of the frames taken last not a byte
         #: was handed over.
         self.unsent_frames = 0
@@ -90,6 +92,7 @@ class FrameWriter:
             self._blocked_since = monotonic()
             self._blocked_bytes = missing
         self._conn.wait_writable()
+        self.last_progress_at = monotonic()
 
 
 def _not_begun(chunk: list[bytes], written: int) -> int:

@@ -442,6 +442,26 @@ async fn timeout(addr: &str) -> Result<Duration, String> {
     Ok(took)
 }
 
+/// A failover pool that asks `who` for each line of stdin, so that the other end decides what happens in between.
+pub fn failover_main(options: Options) -> ! {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(options.workers)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let nodes: Vec<&str> = [Some(options.addr.as_str()), options.addr2.as_deref()].into_iter().flatten().collect();
+        let pool = failover(&nodes, true, 3);
+        for _ in std::io::stdin().lines() {
+            match pool.who(()).await {
+                Ok(name) => println!("ok {name}"),
+                Err(error) => println!("error {error:?}"),
+            }
+        }
+    });
+    std::process::exit(0)
+}
+
 /// Two nodes of different names.
 async fn failovers(report: &mut Report, first: &str, second: &str) {
     let names = async {

@@ -1,7 +1,8 @@
-//! `peer`: one binary, four roles.
+//! `peer`: one binary, five roles.
 //!
 //!     peer stream-server ADDR        peer stream-client ADDR
 //!     peer api-server    ADDR        peer api-client    ADDR [ADDR2]
+//!     peer failover-client ADDR ADDR2
 //!
 //! ADDR is `host:port` (`tcp://` may stand before it) or the absolute path of a Unix socket (`unix://` may stand
 //! before it). Servers print `LISTENING <addr>` when they accept connections and run until their stdin ends or
@@ -19,7 +20,7 @@ mod types;
 use std::process::exit;
 use std::time::Duration;
 
-const USAGE: &str = "usage: peer stream-server|stream-client|api-server|api-client ADDR [ADDR2] [options]
+const USAGE: &str = "usage: peer stream-server|stream-client|api-server|api-client|failover-client ADDR [ADDR2] [options]
   servers: --name TEXT      what KvService calls this node (default: node)
            --inline         run API methods in the connection's reader, as the crate's own dispatch does
            --workers N      runtime threads (default 2)
@@ -107,6 +108,7 @@ fn main() {
         "api-server" => api_server::main(options),
         "stream-client" => stream_client::main(options),
         "api-client" => api_client::main(options),
+        "failover-client" => api_client::failover_main(options),
         _ => usage(&format!("unknown role {role}")),
     }
 }
