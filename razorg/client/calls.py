@@ -126,6 +126,7 @@ class ClientTask:
         "_reply",
         "_stream",
         "_target",
+        "_unsent",
         "action",
         "deadline",
         "frame",
@@ -138,7 +139,14 @@ class ClientTask:
     )
 
     def __init__(
-        self, method: Method, action: int | str, msg: Any, target: Any, tag: Any, address: str
+        self,
+        method: Method,
+        action: int | str,
+        msg: Any,
+        target: Any,
+        tag: Any,
+        address: str,
+        unsent: Channel | None = None,
     ) -> None:
         check_target(target)
         self.method = method
@@ -151,7 +159,8 @@ class ClientTask:
         #: What a pool needs to send it again.
         self.origin: Origin | Journey | None = None
         self._target = target
-        self._channel: Channel | None = None
+        self._unsent = unsent
+        self._channel = unsent
         self._address = address
         self._outcome: Outcome | None = None
         self._reply: Any = None
@@ -162,7 +171,7 @@ class ClientTask:
         if self._stream is not None:
             self._stream.task_finished(self)
         self._stream = stream
-        self._channel = None
+        self._channel = self._unsent
         if stream is not None:
             self._address = stream.address
             self._channel = stream.channel(self._target)
@@ -176,8 +185,7 @@ class ClientTask:
         if self._stream is not None:
             self._stream.task_finished(self)
             self._stream = None
-        if self._channel is None:
-            self._channel = Channel(self._target, release=lambda: None)
+        assert self._channel is not None
         return self._channel.put(self)
 
     def _goes_on(self, origin: Origin | Journey, outcome: Outcome) -> bool:

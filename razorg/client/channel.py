@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import gevent
+from gevent import get_hub, getcurrent
+from gevent.event import Event
 from gevent.queue import Full
 
 from razorg.errors import LocalProtocolError
@@ -45,6 +48,7 @@ class Channel:
         self._release = release
         self._waiting: deque[Any] = deque()
         self._holds_permits = True
+        self._taken = Event()
 
     def put(self, task: object) -> bool:
         """Hand the finished task over; False when it has to wait, with its permit."""
@@ -60,6 +64,16 @@ class Channel:
             gevent.spawn(self._deliver)
         self._waiting.append(task)
         return not self._holds_permits
+
+    def wait_for_room(self, limit: int, timeout: float) -> bool:
+        """Block while so many tasks wait here; False when the time was over first."""
+        deadline = monotonic() + timeout
+        while len(self._waiting) >= limit:
+            if getcurrent() is get_hub():
+                raise LocalProtocolError("the notify channel is full, and the hub cannot wait")
+            if not self._taken.wait(max(deadline - monotonic(), 0)) and monotonic() >= deadline:
+                return False
+        return True
 
     def let_permits_go(self) -> None:
         """The stream has ended: its window protects nothing any more."""
@@ -83,5 +97,7 @@ class Channel:
             except _FAILURES:
                 log.exception("the notify target %r failed for %r", self._target, task)
             self._waiting.popleft()
+            self._taken.set()
+            self._taken.clear()
             if self._holds_permits:
                 self._release()

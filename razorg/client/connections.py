@@ -66,7 +66,7 @@ class Connections(Upkeep):
         now = monotonic()
         if self._pending.openers:
             return not self._is_impatient(now)
-        return self.is_healthy or self._is_due(now)
+        return self.is_healthy or (self._is_due(now) and not self._is_probed)
 
     @property
     def is_crowded(self) -> bool:
@@ -138,7 +138,7 @@ class Connections(Upkeep):
         elif self._pending.openers:
             if self._is_impatient(now):
                 raise self._unreachable()
-        elif self._is_due(now):
+        elif self._is_due(now) and not self._is_probed:
             self._open(1, now)
         else:
             self._try_when_due(now)

@@ -15,8 +15,7 @@ from razorg.client.connections import Connections
 from razorg.client.journey import Journey
 from razorg.client.routed import RoutedCalls
 from razorg.codec.base import Codec
-from razorg.codec.registry import resolve_codec
-from razorg.config import ClientConfig, configured
+from razorg.config import ClientConfig
 from razorg.core.retry import RetryBudget, Step, step_after, strongest
 from razorg.core.routing import LeaderFirst, LeastLoaded, RoundRobin, pick_another
 from razorg.declared import NEXT, DeclaredError, Failover
@@ -53,8 +52,7 @@ class StreamFailover(RoutedCalls):
         config: ClientConfig | None = None,
         **settings: Any,
     ) -> None:
-        self.config = configured(config, ClientConfig, settings)
-        self.codec = resolve_codec(codec)
+        super().__init__(codec, config, settings)
         self.mode = mode
         self._routing = make_routing(mode)
         self._budget = RetryBudget(self.config.window)
@@ -126,10 +124,9 @@ class StreamFailover(RoutedCalls):
         if place is None:
             return self._route_in_need()
         if place.is_crowded and self.mode != "leader":
-            free = [
-                other for other in self._routing.places if other.is_healthy and not other.is_crowded
-            ]
-            return min(free, key=lambda other: other.load, default=place)
+            healthy = [other for other in self._routing.places if other.is_healthy]
+            free = [other for other in healthy if not other.is_crowded]
+            return min(free or healthy, key=lambda other: other.load)
         return place
 
     def next_place(self, journey: Journey, error: Exception) -> Connections | None:

@@ -8,8 +8,7 @@ from razorg.client.connections import Connections
 from razorg.client.journey import Journey
 from razorg.client.routed import RoutedCalls
 from razorg.codec.base import Codec
-from razorg.codec.registry import resolve_codec
-from razorg.config import ClientConfig, configured
+from razorg.config import ClientConfig
 from razorg.errors import ConnectionLost, LocalProtocolError
 from razorg.transport import registry
 from razorg.transport.address import AddressLike
@@ -35,8 +34,7 @@ class StreamPool(RoutedCalls):
         config: ClientConfig | None = None,
         **settings: Any,
     ) -> None:
-        self.config = configured(config, ClientConfig, settings)
-        self.codec = resolve_codec(codec)
+        super().__init__(codec, config, settings)
         self._place = Connections(registry.checked_address(address), self.codec, self.config)
         self.address = self._place.address
 

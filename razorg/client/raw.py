@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from razorg.client.calls import ClientTask
+from razorg.client.channel import Channel
 from razorg.client.future import RpcFuture
 from razorg.client.reply import Reply, decode_raw_error
 from razorg.codec.base import Codec
@@ -29,11 +30,16 @@ class RawRequest:
     notify: Any
     tag: Any
 
-    def call(self, address: str) -> RpcFuture[Any] | ClientTask:
-        """Its future; its task when it has a notify target."""
+    def call(self, address: str, unsent: Channel | None = None) -> RpcFuture[Any] | ClientTask:
+        """Its future; its task when it has a notify target.
+
+        ``unsent``: where the task goes when it ends without having met a stream.
+        """
         if self.notify is None:
             return RpcFuture(self.method)
-        return ClientTask(self.method, self.action, self.msg, self.notify, self.tag, address)
+        return ClientTask(
+            self.method, self.action, self.msg, self.notify, self.tag, address, unsent
+        )
 
 
 class RawActions:

@@ -11,15 +11,20 @@ from __future__ import annotations
 
 from time import monotonic
 from typing import Any
+from weakref import WeakValueDictionary
 
 from razorg.client.calls import ClientTask, located
+from razorg.client.channel import Channel
 from razorg.client.connections import Connections
 from razorg.client.future import RpcFuture
 from razorg.client.journey import Journey
 from razorg.client.raw import RawActions, RawRequest
+from razorg.codec.base import Codec
+from razorg.codec.registry import resolve_codec
+from razorg.config import ClientConfig, configured
 from razorg.core.method import Method
 from razorg.declared import DeclaredError
-from razorg.errors import ConnectionLost, RpcError, Unreachable
+from razorg.errors import CallTimeout, ConnectionLost, RpcError, Unreachable
 from razorg.wire.heads import Buffer
 
 
@@ -27,6 +32,14 @@ class RoutedCalls(RawActions):
     """Blocking calls, futures and tasks over the connections that ``route`` gives."""
 
     address: str
+
+    def __init__(
+        self, codec: str | Codec, config: ClientConfig | None, settings: dict[str, Any]
+    ) -> None:
+        self.config = configured(config, ClientConfig, settings)
+        self.codec = resolve_codec(codec)
+        # For tasks that end without having met a stream.
+        self._channels: WeakValueDictionary[int, Channel] = WeakValueDictionary()
 
     def route(self) -> Connections:
         """Where a new call goes; Unreachable when there is no hope.  Never blocks."""
@@ -62,7 +75,14 @@ class RoutedCalls(RawActions):
         return future
 
     def _start(self, request: RawRequest) -> Any:
-        call = request.call(self.address)
+        channel = self._channel(request.notify) if request.notify is not None else None
+        if channel is not None:
+            seconds = request.timeout or self.config.task_timeout
+            if not channel.wait_for_room(self.config.window, seconds):
+                raise CallTimeout(
+                    "the notify channel is full", sent="no", method=request.method.name
+                )
+        call = request.call(self.address, channel)
         self._send(call, request.data, request.blob, request.timeout)
         return call
 
@@ -89,6 +109,12 @@ class RoutedCalls(RawActions):
             call.settle(error.located(call.method.name, place.address if place else None))
         except RpcError as error:
             raise error.located(call.method.name, place.address if place else None) from None
+
+    def _channel(self, target: Any) -> Channel:
+        channel = self._channels.get(id(target))
+        if channel is None:
+            channel = self._channels[id(target)] = Channel(target, release=lambda: None)
+        return channel
 
     def _route(self, method: Method) -> Connections:
         try:

@@ -178,9 +178,7 @@ class Upkeep:
 
     def _try_when_due(self, now: float) -> None:
         """Open a connection as soon as the backoff allows it."""
-        # Beside connections that are silent, one is enough to see whether it is them.
-        is_probed = len(self._streams) > self._config.max_connections
-        if self.is_closed or self._pending.openers or is_probed:
+        if self.is_closed or self._pending.openers or self._is_probed:
             return
         delay = self._backoff.due_at() - now
         if delay <= 0:
@@ -212,6 +210,11 @@ class Upkeep:
             stream.lose(ConnectionError("closed by this side: it was not needed"))
 
     # what is known
+
+    @property
+    def _is_probed(self) -> bool:
+        """Beside connections that are silent, one more is enough to see whether it is them."""
+        return len(self._streams) > self._config.max_connections
 
     def _is_due(self, now: float) -> bool:
         return not self._backoff.failures or self._backoff.due_at() <= now

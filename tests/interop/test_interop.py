@@ -7,8 +7,6 @@ from typing import Any, Iterator, List
 import gevent
 import pytest
 
-import razorg
-
 from . import cases_api, cases_failover, cases_stream
 from .case import Case, check
 from .peers import World, rust_cases
@@ -50,9 +48,6 @@ def test_python_client_streams(world: World, kind: str, transport: str, case: Ca
         check(case, link)
 
 
-@pytest.mark.skipif(
-    not hasattr(razorg, "FailoverPool"), reason="this version connects to one address"
-)
 @pytest.mark.parametrize(("kind", "transport", "case"), pairs(cases_failover.CASES))
 def test_python_client_fails_over(world: World, kind: str, transport: str, case: Case) -> None:
     nodes = world.api(kind, transport)
