@@ -119,7 +119,8 @@ class ServerConfig(_Checked):
     """Settings of a server; ``RpcServer`` takes them as keywords too.
 
     ``max_running`` bounds the unanswered requests of one connection: when it is reached, the
-    connection is not read until one is answered.  ``max_unwritten_bytes`` bounds what is answered
+    connection is not read until one is answered; so it should not be less than the ``window`` of
+    the clients, whose pings would wait unread too.  ``max_unwritten_bytes`` bounds what is answered
     but not yet with the kernel: above it, handlers wait in their response.
     """
 

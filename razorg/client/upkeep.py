@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import weakref
-from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -17,6 +16,7 @@ import gevent
 
 from razorg.client.line import WaitingLine
 from razorg.client.opening import open_stream
+from razorg.client.pending import Pending, weakly
 from razorg.client.stream import ClientStream
 from razorg.codec.base import Codec
 from razorg.config import ClientConfig
@@ -88,7 +88,7 @@ class Upkeep:
             return
         self._pending.stop_timer()
         self._streams[stream] = Heartbeat()
-        stream.on_lost = _weakly(self._lost)
+        stream.on_lost = weakly(self._lost)
         stream.line = self.line
         if stream.is_closed:  # meanwhile
             self._lost(stream)
@@ -156,7 +156,7 @@ class Upkeep:
             pending.stop_timer()
             patience = self._patient_seconds()
             if patience is not None:
-                pending.start_timer(self._hub, patience, _weakly(self._on_impatience))
+                pending.start_timer(self._hub, patience, weakly(self._on_impatience))
         # An address in doubt has to answer: a stopped process still accepts connections.
         must_answer = bool(self._failure) or any(
             heartbeat.is_in_doubt for heartbeat in self._streams.values()
@@ -184,7 +184,7 @@ class Upkeep:
         if delay <= 0:
             self._open(1, now)
         else:
-            self._pending.start_timer(self._hub, delay, _weakly(self._on_timer))
+            self._pending.start_timer(self._hub, delay, weakly(self._on_timer))
 
     def _on_timer(self) -> None:
         if not self._answering():
@@ -255,47 +255,3 @@ class Upkeep:
 
     def _unreachable(self) -> Unreachable:
         return Unreachable(self._failure or "no connection", sent="no", address=self.address)
-
-
-class Pending:
-    """What has to be stopped when the connections are left: openers, and the timer."""
-
-    def __init__(self) -> None:
-        self.openers: set[Any] = set()
-        self._timer: Any = None
-
-    def start_timer(self, hub: Any, delay: float, callback: Callable[[], None]) -> None:
-        """Call back, once, after so many seconds; instead of the timer that runs."""
-        self.stop_timer()
-        self._timer = hub.loop.timer(delay)
-        self._timer.start(callback, update=True)
-
-    def stop_timer(self) -> None:
-        """Call back no more."""
-        if self._timer is not None:
-            self._timer.close()
-            self._timer = None
-
-    def cancel(self) -> None:
-        """Stop everything.  Never blocks."""
-        self.stop_timer()
-        for opener in self.openers:
-            opener.kill(block=False)
-        self.openers.clear()
-
-    def abandon(self, hub: Any) -> None:
-        """As ``cancel``, from whatever thread the garbage collector runs in."""
-        if not hub.dead:
-            hub.loop.run_callback_threadsafe(self.cancel)
-
-
-def _weakly(method: Callable[..., None]) -> Callable[..., None]:
-    """Calls the method of an object as long as the object lives."""
-    ref = weakref.WeakMethod(method)
-
-    def call(*args: Any) -> None:
-        alive = ref()
-        if alive is not None:
-            alive(*args)
-
-    return call

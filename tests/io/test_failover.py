@@ -1,66 +1,15 @@
-"""The pool of several addresses: whom it asks, and what it does when that fails."""
+"""The pool of several addresses: whom it asks, and where errors and updates send its calls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Iterator
 
 import gevent
 import pytest
-from gevent.queue import Queue
-from support.peers import ScriptedServer, error, in_hub, memory_url, reply, wait_until
+from support.cluster import Node, NotLeader, World, names
+from support.peers import ScriptedServer, in_hub, memory_url, reply, wait_until
 
 import razorg
-
-NIL = b"\xc0"
-
-
-class NotLeader(razorg.ErrorText):
-    def failover(self) -> razorg.Failover:
-        return str(self) or razorg.NEXT
-
-
-@razorg.service
-class Node:
-    """Tells its name, or sends the caller elsewhere; ``asked`` counts."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.leader: str | None = None
-        self.asked = 0
-
-    def who(self) -> str:
-        self.asked += 1
-        return self.name
-
-    @razorg.method(raises=NotLeader)
-    def lead(self) -> str:
-        self.asked += 1
-        if self.leader is not None:
-            raise NotLeader(self.leader)
-        return self.name
-
-
-class World:
-    """Nodes by name, each with a server at a memory address."""
-
-    def __init__(self) -> None:
-        self.nodes: dict[str, Node] = {}
-        self.servers: dict[str, razorg.RpcServer] = {}
-        self.urls: dict[str, str] = {}
-
-    def start(self, *names: str) -> list[str]:
-        for name in names:
-            self.nodes.setdefault(name, Node(name))
-            url = self.urls.setdefault(name, memory_url())
-            self.servers[name] = razorg.RpcServer(url, [self.nodes[name]])
-            self.servers[name].start()
-        return [self.urls[name] for name in names]
-
-    def stop(self, *names: str) -> None:
-        for name in names:
-            self.servers.pop(name).stop(0)
 
 
 @pytest.fixture
@@ -68,10 +17,6 @@ def world() -> Iterator[World]:
     world = World()
     yield world
     world.stop(*world.servers)
-
-
-def names(count: int, call: Callable[[], str]) -> list[str]:
-    return [call() for _ in range(count)]
 
 
 def test_round_robin_asks_each_in_turn(world: World) -> None:
@@ -134,101 +79,6 @@ def test_all_dead_is_unreachable_at_once_and_heals(world: World) -> None:
         assert sorted(names(2, who)) == ["a", "b"]
 
 
-def lose_after_request(server: ScriptedServer) -> Any:
-    """Read one request and hang up."""
-
-    def run() -> None:
-        peer = server.accept()
-        peer.read_request()
-        peer.close()
-
-    return gevent.spawn(run)
-
-
-@pytest.mark.parametrize(
-    "idempotent, retry, goes_on", [(True, "safe", True), (False, "safe", False), (False, "always", True)]
-)
-@pytest.mark.parametrize("form", ["call", "submit", "send", "notify"])
-def test_what_may_have_run_is_sent_again_only_if_it_may(
-    world: World, idempotent: bool, retry: Any, goes_on: bool, form: str
-) -> None:
-    with ScriptedServer() as first, razorg.RpcServer(url := memory_url(), dispatch=Mirror()):
-        lose_after_request(first)
-        with razorg.connect([first.address, url], retry=retry) as pool:
-            use = FORMS[form]
-            if goes_on:
-                assert use(pool, idempotent) == "hello"
-            else:
-                with pytest.raises(razorg.ConnectionLost) as caught:
-                    use(pool, idempotent)
-                assert (caught.value.sent, caught.value.address) == ("maybe", first.address)
-
-
-class Mirror(razorg.Dispatch):
-    def dispatch(self, request: razorg.Request, respond: razorg.Respond) -> None:
-        respond.ok(request.decode(), blob=request.blob)
-
-
-def notified(pool: Any, idempotent: bool) -> Any:
-    channel: Queue[razorg.ClientTask] = Queue()
-    task = pool.send("Mirror.say", "hello", idempotent=idempotent, notify=channel, tag="mine")
-    assert channel.get(timeout=5) is task and task.tag == "mine"
-    return task.get().msg
-
-
-FORMS: dict[str, Callable[[Any, bool], Any]] = {
-    "call": lambda pool, idempotent: pool.call("Mirror.say", "hello", idempotent=idempotent),
-    "submit": lambda pool, idempotent: pool.submit("Mirror.say", "hello", idempotent=idempotent).get(timeout=5),
-    "send": lambda pool, idempotent: pool.send("Mirror.say", "hello", idempotent=idempotent).get(timeout=5).msg,
-    "notify": notified,
-}
-
-
-def test_blobs_go_on_too() -> None:
-    with ScriptedServer() as first, razorg.RpcServer(url := memory_url(), dispatch=Mirror()):
-        lose_after_request(first)
-        with razorg.connect([first.address, url]) as pool:
-            reply_of_second = pool.send(7, "x", blob=b"b" * 100_000, idempotent=True).get(timeout=5)
-            assert bytes(reply_of_second.blob) == b"b" * 100_000
-
-
-@pytest.mark.parametrize("form", ["call", "submit"])
-@pytest.mark.parametrize("limit", [0, 1, 3])
-def test_the_retry_limit_counts_retries(limit: int, form: str) -> None:
-    sends = 0
-
-    def hang_up(server: ScriptedServer) -> None:
-        nonlocal sends
-        while True:
-            peer = server.accept()
-            gevent.spawn(serve, peer)
-
-    def serve(peer: Any) -> None:
-        nonlocal sends
-        peer.send(reply(0))  # it answers pings and the like: no failed attempt
-        peer.read_request()
-        sends += 1
-        peer.close()
-
-    with ExitStack() as stack:
-        servers = [stack.enter_context(ScriptedServer()) for _ in range(5)]
-        loops = [gevent.spawn(hang_up, server) for server in servers]
-        pool = stack.enter_context(razorg.connect([server.address for server in servers], retry_limit=limit))
-        with pytest.raises(razorg.ConnectionLost) as caught:
-            FORMS[form](pool, True)
-        assert (sends, caught.value.sent) == (limit + 1, "maybe")
-        gevent.killall(loops)
-
-
-def test_an_option_of_the_call_overrules_the_limit(world: World) -> None:
-    with ScriptedServer() as first:
-        lose_after_request(first)
-        with razorg.connect([first.address, *world.start("a")]) as pool:
-            node = razorg.with_options(pool.client(Node), idempotent=True, retry_limit=0)
-            with pytest.raises(razorg.ConnectionLost):
-                node.who()
-
-
 def test_a_redirect_is_followed_and_remembered(world: World) -> None:
     first, second, unknown = world.start("a", "b", "c")
     world.nodes["a"].leader = world.nodes["b"].leader = unknown
@@ -287,54 +137,6 @@ def test_a_pool_of_one_address_leaves_steering_to_the_caller(world: World) -> No
     with razorg.connect(url) as pool, pytest.raises(NotLeader):
         pool.client(Node).lead()
     assert world.nodes["a"].asked == 1
-
-
-def test_other_errors_are_not_retried(world: World) -> None:
-    with razorg.connect(world.start("a", "b")) as pool:
-        with pytest.raises(razorg.MethodNotFound) as caught:
-            pool.call("Node.nothing", idempotent=True)
-        assert caught.value.sent == "yes"
-
-
-def test_retries_end_with_the_callers_time() -> None:
-    with ScriptedServer() as first, ScriptedServer() as second:
-        lose_after_request(first)
-        accepting = gevent.spawn(second.accept)
-        with razorg.connect([first.address, second.address]) as pool:
-            started = gevent.get_hub().loop.now()
-            with pytest.raises(razorg.CallTimeout) as caught:
-                pool.call("Mirror.say", "hello", idempotent=True, timeout=0.2)
-            assert caught.value.sent == "maybe"
-            gevent.get_hub().loop.update_now()
-            assert 0.15 < gevent.get_hub().loop.now() - started < 1
-        accepting.get()
-
-
-def test_the_budget_keeps_a_dying_cluster_from_a_storm() -> None:
-    sends = 0
-
-    def serve(peer: Any) -> None:
-        nonlocal sends
-        peer.send(reply(0))
-        while True:
-            request = peer.read_request()
-            sends += 1
-            peer.send(error(request.seq, b"rpc_io_err"))  # it cannot reach its own servers
-
-    def accept(server: ScriptedServer) -> None:
-        while True:
-            greenlets.append(gevent.spawn(serve, server.accept()))
-
-    greenlets: list[Any] = []
-    with ScriptedServer() as one, ScriptedServer() as two:
-        greenlets += [gevent.spawn(accept, server) for server in (one, two)]
-        with razorg.connect([one.address, two.address], window=10, retry_limit=3) as pool:
-            for _ in range(500):
-                with pytest.raises(razorg.ConnectionLost):
-                    pool.call("Mirror.say", "hello", idempotent=True)
-        gevent.killall(greenlets)
-    # 20 % of 500 calls (which is the least that is allowed, too), and one window.
-    assert sends == 500 + 100 + 10
 
 
 def test_addresses_change_under_way(world: World) -> None:
@@ -401,20 +203,3 @@ def test_a_caller_killed_in_the_line_leaves_no_trace() -> None:
             waiting.kill()
             assert "1 queued" not in repr(pool)
             assert all(future.cancel() for future in busy) and pool.in_flight == 0
-
-
-def test_a_future_cancelled_between_two_attempts_stays_cancelled() -> None:
-    with ScriptedServer() as first, ScriptedServer() as second:
-        with razorg.connect([first.address, second.address], window=1, max_connections=1) as pool:
-            future = pool.submit("Node.who", idempotent=True)
-            peer = first.accept()
-            peer.read_request()
-            busy = razorg.submit(pool.client(Node).who)
-            other = second.accept()
-            other.read_request()
-            peer.close()
-            wait_until(lambda: "1 queued" in repr(pool))  # its second attempt
-            assert future.cancel() and future.cancelled()
-            other.send(reply(1, b"\xa1x"))
-            assert busy.get(timeout=5) == "x"
-            assert future.cancelled() and not other.has_input()
