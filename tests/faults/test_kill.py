@@ -78,7 +78,8 @@ def test_a_kill_in_the_middle_of_a_burst(nodes: Nodes) -> None:
     verdict(history, [node])
     unsent = [call for call in pending if call.outcomes[0].sent == "no"]
     print(f"{len(unsent)} of {len(pending)} were not sent")
-    assert len(pending) - len(unsent) <= 16
+    # A window; and one more when the dying process still accepted what came in its place.
+    assert len(pending) - len(unsent) <= 2 * 16
     assert max(call.seconds_after(killed_at) for call in pending) <= SETTLE_SECONDS
 
 
