@@ -99,11 +99,11 @@ class StreamFailover(RoutedCalls):
         Blocks as ``ClientPool.close`` does.  Idempotent.
         """
         text = f"{self!r} is closed"
-        self._is_closed = True
-        self._routing.use([])
         if self._hub is not None:
             self._check_thread()
             current_ticker().discard(self)
+        self._is_closed = True
+        self._routing.use([])
         deadline = monotonic() + (self.config.task_timeout if timeout is None else timeout)
         places = list(self._places.values())
         try:

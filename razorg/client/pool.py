@@ -35,7 +35,8 @@ class StreamPool(RoutedCalls):
         **settings: Any,
     ) -> None:
         super().__init__(codec, config, settings)
-        self._place = Connections(registry.checked_address(address), self.codec, self.config)
+        place = Connections(registry.checked_address(address), self.codec, self.config)
+        self._place = self.only_place = place
         self.address = self._place.address
 
     def route(self) -> Connections:

@@ -32,6 +32,8 @@ class RoutedCalls(RawActions):
     """Blocking calls, futures and tasks over the connections that ``route`` gives."""
 
     address: str
+    #: Where all calls go, when there is no choice: spares them the question.
+    only_place: Connections | None = None
 
     def __init__(
         self, codec: str | Codec, config: ClientConfig | None, settings: dict[str, Any]
@@ -52,7 +54,7 @@ class RoutedCalls(RawActions):
     def call_method(self, method: Method, msg: bytes, timeout: float | None) -> Any:
         """Call and block this greenlet."""
         started = monotonic()
-        place = self._route(method)
+        place = self.only_place or self._route(method)
         try:
             stream = place.current
             seconds = timeout
@@ -96,7 +98,7 @@ class RoutedCalls(RawActions):
         """Send a future or a task; what happens once it is queued in a stream is its own end."""
         place = None
         try:
-            place = self._route(call.method)
+            place = self.only_place or self._route(call.method)
             stream = place.current
             seconds = timeout
             call.origin = (self, place, msg, blob)
