@@ -180,6 +180,7 @@ class ClientTask:
     def settle(self, outcome: Outcome) -> bool:
         origin, self.origin = self.origin, None
         if origin is not None and not is_ok(outcome) and self._goes_on(origin, outcome):
+            self.carried_by(None)  # this stream's permit is given back now
             return True
         self._outcome = outcome
         if self._stream is not None:

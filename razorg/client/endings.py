@@ -179,18 +179,21 @@ class StreamEndings:
         self._conn.close()
         self._outbox.close()
         self._writer.put_back()
-        cause = error
+        try:
+            self._settle_all(error)
+        finally:
+            self._drained.set()
+            if self.on_lost is not None:
+                self.on_lost(self)
+
+    def _settle_all(self, cause: BaseException) -> None:
         for call in list(self._in_flight.values()):
-            lost = self._lost_error(sent_of(call), call.method, cause)
-            self._settle(call.seq, lost)
+            self._settle(call.seq, self._lost_error(sent_of(call), call.method, cause))
         for ping in self._pings.values():
             ping.set_exception(self._lost_error("maybe", None, cause))
         self._pings.clear()
         for channel in list(self._channels.values()):
             channel.let_permits_go()
-        self._drained.set()
-        if self.on_lost is not None:
-            self.on_lost(self)
 
     def _lost_error(
         self, sent: Sent, method: Method | None, cause: BaseException | None = None

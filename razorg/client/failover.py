@@ -61,6 +61,7 @@ class StreamFailover(RoutedCalls):
         self._calls_seen = 0
         self._hub: Any = None  # of the thread that called first
         self._is_closed = False
+        self._draining: set[Connections] = set()
         self._use([str(address) for address in _checked(addresses)])
 
     @property
@@ -76,7 +77,7 @@ class StreamFailover(RoutedCalls):
     @property
     def in_flight(self) -> int:
         """How many calls wait for their response."""
-        return sum(place.in_flight for place in self._places.values())
+        return sum(place.in_flight for place in [*self._places.values(), *self._draining])
 
     def update_addresses(self, addresses: Sequence[AddressLike]) -> None:
         """From now on send calls to these.  Never blocks, and no call is lost.
@@ -105,7 +106,7 @@ class StreamFailover(RoutedCalls):
         self._is_closed = True
         self._routing.use([])
         deadline = monotonic() + (self.config.task_timeout if timeout is None else timeout)
-        places = list(self._places.values())
+        places = [*self._places.values(), *self._draining]
         try:
             while places:
                 left = max(deadline - monotonic(), 0.0)
@@ -235,7 +236,8 @@ class StreamFailover(RoutedCalls):
         self._routing.use(list(self._places.values()))
         for place in [place for url, place in known.items() if url not in self._places]:
             if place.has_been_used:
-                gevent.spawn(place.close, _removed(place.address), _DRAIN_SECONDS)
+                self._draining.add(place)
+                gevent.spawn(_drain, place, self._draining)
             else:
                 place.close(_removed(place.address))
 
@@ -292,3 +294,10 @@ def _target(error: DeclaredError) -> Address | Failover:
 
 def _removed(address: str) -> Any:
     return lambda: Unreachable("the address was removed from the pool", sent="no", address=address)
+
+
+def _drain(place: Connections, draining: set[Connections]) -> None:
+    try:
+        place.close(_removed(place.address), _DRAIN_SECONDS)
+    finally:
+        draining.discard(place)

@@ -72,7 +72,8 @@ class Upkeep:
                 self.line.fail(self._unreachable)
         if self.current not in answering:
             self.current = None
-        if answering and answering[-1].has_answered:
+        newest = answering[-1] if answering else None
+        if newest and newest.has_answered and newest.opened_at >= self._backoff.since:
             self._unproven = 0
             self._backoff.succeeded()
         self.line.wake()
@@ -128,6 +129,8 @@ class Upkeep:
             self._open(1, now)
         else:
             self._try_when_due(now)
+            if self._pending.openers:
+                self._watch_attempt(now)
 
     def _recovered(self) -> None:
         self.is_healthy = True
@@ -154,13 +157,10 @@ class Upkeep:
         if count and not pending.openers:
             self._attempt_since = now
             pending.stop_timer()
-            patience = self._patient_seconds()
-            if patience is not None:
-                pending.start_timer(self._hub, patience, weakly(self._on_impatience))
-        # An address in doubt has to answer: a stopped process still accepts connections.
-        must_answer = bool(self._failure) or any(
-            heartbeat.is_in_doubt for heartbeat in self._streams.values()
-        )
+            self._watch_attempt(now)
+        # Only the first one may take calls at once: a stopped process accepts connections, too,
+        # and so does a full one.
+        must_answer = bool(self._failure or self._streams or self._unproven)
         for _ in range(count):
             owner = weakref.ref(self)
             pending.openers.add(gevent.spawn(open_stream, owner, *self._where, must_answer))
@@ -168,6 +168,14 @@ class Upkeep:
     def _patient_seconds(self) -> float | None:
         """How long calls wait for an attempt to connect: not long after a failure."""
         return self._config.reconnect_max if self._failure else self._patience
+
+    def _watch_attempt(self, now: float) -> None:
+        """Send the line away when the attempt that is under way takes too long."""
+        patience = self._patient_seconds()
+        if patience is None:
+            return
+        left = max(self._attempt_since + patience - now, 0.0)
+        self._pending.start_timer(self._hub, left, weakly(self._on_impatience))
 
     def _on_impatience(self) -> None:
         """The attempt goes on, but nobody waits for it any more."""
@@ -197,7 +205,7 @@ class Upkeep:
             self._uses(answering, now), config.min_connections, config.idle_timeout
         )
         unneeded = [answering[index] for index in idle]
-        if answering:
+        if answering or self._is_probed:
             unneeded += [
                 stream
                 for stream, heartbeat in self._streams.items()

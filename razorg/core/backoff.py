@@ -28,14 +28,15 @@ class Backoff:
     the last attempt it grows to ``idle_cap``.  ``dice()`` gives a number in 0 … 1.
     """
 
-    __slots__ = ("_dice", "_idle_cap", "_rolled", "_since", "_wanted_cap", "failures", "is_wanted")
+    __slots__ = ("_dice", "_idle_cap", "_rolled", "_wanted_cap", "failures", "is_wanted", "since")
 
     def __init__(self, wanted_cap: float, idle_cap: float, dice: Callable[[], float]) -> None:
         self._wanted_cap = wanted_cap
         self._idle_cap = max(idle_cap, wanted_cap)
         self._dice = dice
         self._rolled = 0.0
-        self._since = 0.0
+        #: When the last attempt failed, or the last connection was lost.
+        self.since = 0.0
         self.failures = 0
         self.is_wanted = False
 
@@ -60,9 +61,9 @@ class Backoff:
     def due_at(self) -> float:
         """When the next attempt may be made; moves nearer when the address is asked for."""
         cap = self._wanted_cap if self.is_wanted else self._idle_cap
-        return self._since + delay_before(self.failures, cap, self._rolled)
+        return self.since + delay_before(self.failures, cap, self._rolled)
 
     def _wait_from(self, now: float) -> None:
-        self._since = now
+        self.since = now
         self._rolled = self._dice()
         self.is_wanted = False

@@ -22,11 +22,6 @@ class Heartbeat:
         self._pinged_at: float | None = None
         self.is_answering = True
 
-    @property
-    def is_in_doubt(self) -> bool:
-        """Whether a ping is on its way, or was lost."""
-        return self._pinged_at is not None
-
     def is_ping_due(self, now: float, heard_at: float) -> bool:
         """Judge the connection by when it was heard last; whether to ping it now."""
         if self._pinged_at is not None and heard_at >= self._pinged_at:

@@ -13,7 +13,7 @@ from typing import Any
 import gevent
 import pytest
 from gevent.queue import Queue
-from support.peers import ScriptedServer, memory_url, reply, wait_until
+from support.peers import ScriptedServer, error, memory_url, reply, wait_until
 
 import razorg
 from razorg.transport.address import Address
@@ -83,14 +83,14 @@ def test_a_burst_at_a_cold_start_waits_its_own_time_and_not_that_of_connecting()
             gevent.joinall([gevent.spawn(nap, 0.05) for _ in range(4)], raise_error=True)
 
 
-@pytest.mark.parametrize("error", [ConnectionRefusedError(), gevent.Timeout(1), RuntimeError("odd")])
-def test_a_transport_that_fails_oddly_is_tried_again(error: BaseException) -> None:
+@pytest.mark.parametrize("oddity", [ConnectionRefusedError(), gevent.Timeout(1), RuntimeError("odd")])
+def test_a_transport_that_fails_oddly_is_tried_again(oddity: BaseException) -> None:
     attempts = 0
 
     def connect() -> Any:
         nonlocal attempts
         attempts += 1
-        raise error
+        raise oddity
 
     with razorg.connect(own_transport(connect)) as pool:
         for _ in range(2):
@@ -251,3 +251,57 @@ def test_tasks_that_fail_unsent_press_back_too() -> None:
     assert len(sent) <= 6
     assert [channel.get(timeout=5).tag for _ in range(50)] == list(range(50))
     sending.get(timeout=5)
+
+
+def test_closing_ends_what_a_removed_address_still_has_to_answer() -> None:
+    service = Service()
+    with razorg.RpcServer(url := memory_url(), [service]), ScriptedServer() as other:
+        pool = razorg.connect([url])
+        future = pool.submit("Service.wait")
+        pool.update_addresses([other.address])
+        assert pool.in_flight == 1
+        pool.close(0.01)
+        with pytest.raises(razorg.ConnectionLost):
+            future.get(timeout=5)
+        service.gate.set()
+
+
+def test_close_in_another_thread_changes_nothing() -> None:
+    with razorg.RpcServer(url := memory_url(), [Service()]), razorg.connect([url]) as pool:
+        say = pool.client(Service).say
+        assert say("x") == "x"
+        caught: list[BaseException] = []
+
+        def use() -> None:
+            try:
+                pool.close()
+            except razorg.LocalProtocolError as error:
+                caught.append(error)
+            gevent.get_hub().destroy(destroy_loop=True)
+
+        thread = gevent.monkey.get_original("threading", "Thread")(target=use)
+        thread.start()
+        thread.join()
+        assert len(caught) == 1 and say("y") == "y"
+
+
+def test_a_task_that_failed_on_its_way_gives_its_permit_back_once() -> None:
+    """Answered with a failure, it goes on to a place that fails too, and its channel is full."""
+    channel: Queue[Any] = Queue(1)
+    channel.put("full")
+    hangs = own_transport(gevent.event.Event().wait)
+    with ScriptedServer() as server:
+        with razorg.connect([server.address, hangs], window=2, max_connections=1) as pool:
+            task = pool.send(1, idempotent=True, notify=channel, timeout=0.1)
+            peer = server.accept()
+            peer.send(error(peer.read_request().seq, b"rpc_unreachable"))
+            wait_until(lambda: pool.in_flight == 0 and task.is_finished)
+            stream = next(iter(pool._places[server.address]._streams))
+            pool.update_addresses([server.address])
+            busy = [pool.send(1) for _ in range(2)]
+            assert stream.is_full()
+            assert channel.get(timeout=5) == "full" and channel.get(timeout=5) is task
+            assert stream.is_full() and isinstance(task.error, razorg.Unreachable)
+            for future in busy:
+                future.cancel()
+            assert stream._window.counter == 2

@@ -13,7 +13,7 @@ from typing import Any
 
 import gevent
 import pytest
-from support.peers import ScriptedServer, reply, wait_until
+from support.peers import Peer, ScriptedServer, reply, wait_until
 
 import razorg
 from razorg.client import connections, endings, journey, line, routed, stream, upkeep
@@ -70,6 +70,15 @@ def asks(pool: razorg.ClientPool, count: int) -> list[Any]:
     return greenlets
 
 
+def accept_answering(server: ScriptedServer) -> Peer:
+    """Accept a connection that has to prove itself: the first thing in it is a ping."""
+    peer = server.accept()
+    ping = peer.read_request()
+    assert ping.action == 0
+    peer.send(reply(ping.seq))
+    return peer
+
+
 @contextmanager
 def no_collection() -> Iterator[None]:
     """The garbage collector is not needed to notice what nobody holds."""
@@ -86,7 +95,7 @@ def test_it_grows_while_every_window_is_full_and_not_beyond() -> None:
         peers = [server.accept()]
         wait_until(lambda: "1 connection, 2 in flight, 0 queued" in repr(pool))
         callers += asks(pool, 7)
-        peers += [server.accept(), server.accept()]
+        peers += [accept_answering(server), accept_answering(server)]
         wait_until(lambda: "3 connections, 6 in flight, 3 queued" in repr(pool))
         for peer in peers:  # as places are given back, those in the line take them, in order
             for _ in range(2):
@@ -253,7 +262,7 @@ def test_a_request_of_which_nothing_was_sent_moves() -> None:
         with pytest.raises(razorg.ConnectionLost) as caught:
             first.get(timeout=5)
         assert caught.value.sent == "maybe"
-        again = server.accept()
+        again = accept_answering(server)
         request = again.read_request()
         again.send(reply(request.seq, request.msg))
         assert queued.get(timeout=5) == "second"
@@ -277,7 +286,7 @@ def test_what_the_kernel_did_not_take_moves_with_its_future(form: str) -> None:
         with pytest.raises(razorg.ConnectionLost) as caught:
             big.get(timeout=5)
         assert caught.value.sent == "maybe"
-        again = server.accept()
+        again = accept_answering(server)
         request = again.read_request()
         assert request.action == b"Echo.say"
         again.send(reply(request.seq, request.msg))
