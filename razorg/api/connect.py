@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, overload
 
 from razorg.api.endpoint import ServiceCalls
-from razorg.client.failover import Mode, StreamFailover, make_routing
+from razorg.client.failover import StreamFailover
 from razorg.client.pool import StreamPool
 from razorg.codec.base import Codec
 from razorg.config import ClientConfig
+from razorg.core.routing import Mode, check_mode
 from razorg.transport.address import AddressLike
 
 
@@ -60,7 +61,7 @@ def connect(
     error's ``failover()`` points to another) or ``"least_loaded"`` (the better of two drawn at
     random).  ValueError or TypeError for what is no address, no mode or no setting.
     """
-    make_routing(mode)
+    check_mode(mode)
     if isinstance(address, list):
         return FailoverPool(address, mode=mode, codec=codec, config=config, **settings)
     return ClientPool(address, codec=codec, config=config, **settings)

@@ -6,7 +6,7 @@ import logging
 import random
 from collections.abc import Sequence
 from time import monotonic
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import gevent
 from gevent import get_hub
@@ -17,7 +17,7 @@ from razorg.client.routed import RoutedCalls
 from razorg.codec.base import Codec
 from razorg.config import ClientConfig
 from razorg.core.retry import RetryBudget, Step, step_after, strongest
-from razorg.core.routing import LeaderFirst, LeastLoaded, RoundRobin, pick_another
+from razorg.core.routing import Mode, RoundRobin, make_routing, pick_another
 from razorg.declared import NEXT, DeclaredError, Failover
 from razorg.errors import ConnectionLost, LocalProtocolError, RpcError, Unreachable
 from razorg.link.ticker import current_ticker
@@ -26,7 +26,6 @@ from razorg.transport.address import Address, AddressLike
 
 log = logging.getLogger("razorg")
 
-Mode = Literal["round_robin", "leader", "least_loaded"]
 PoolT = TypeVar("PoolT", bound="StreamFailover")
 
 #: How much oftener than once an address a request moves of which nothing was sent.
@@ -54,7 +53,7 @@ class StreamFailover(RoutedCalls):
     ) -> None:
         super().__init__(codec, config, settings)
         self.mode = mode
-        self._routing = make_routing(mode)
+        self._routing: RoundRobin[Connections] = make_routing(mode, random.random)
         self._budget = RetryBudget(self.config.window)
         self._places: dict[str, Connections] = {}
         self._learned: list[str] = []
@@ -261,17 +260,6 @@ class StreamFailover(RoutedCalls):
         )
         state = "closed, " if self._is_closed else ""
         return f"<{type(self).__name__} {self.mode}: {state}{places}>"
-
-
-def make_routing(mode: Mode) -> RoundRobin[Connections]:
-    """How calls are spread in this mode; ValueError when there is none of that name."""
-    if mode == "round_robin":
-        return RoundRobin()
-    if mode == "leader":
-        return LeaderFirst()
-    if mode == "least_loaded":
-        return LeastLoaded(random.random)
-    raise ValueError(f"mode is 'round_robin', 'leader' or 'least_loaded', not {mode!r}")
 
 
 def _checked(addresses: Sequence[AddressLike]) -> list[Address]:

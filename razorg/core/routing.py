@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
+
+Mode = Literal["round_robin", "leader", "least_loaded"]
 
 
 class Place(Protocol):
@@ -95,6 +97,20 @@ class LeastLoaded(RoundRobin[PlaceT]):
             second += 1
         one, other = healthy[first], healthy[second]
         return one if one.load <= other.load else other
+
+
+def check_mode(mode: str) -> None:
+    """ValueError when there is no such mode."""
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode is one of {', '.join(get_args(Mode))}, not {mode!r}")
+
+
+def make_routing(mode: Mode, dice: Callable[[], float]) -> RoundRobin[Any]:
+    """How calls are spread in this mode; ValueError when there is none of that name."""
+    check_mode(mode)
+    if mode == "leader":
+        return LeaderFirst()
+    return LeastLoaded(dice) if mode == "least_loaded" else RoundRobin()
 
 
 def pick_another(places: Sequence[PlaceT], tried: Collection[PlaceT]) -> PlaceT | None:
