@@ -9,17 +9,17 @@ from typing import Any
 import gevent
 import pytest
 from gevent.queue import Queue
-from support.cluster import Node, World
+from support.cluster import Cluster, Node
 from support.peers import ScriptedServer, error, memory_url, reply, wait_until
 
 import razorg
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.stop(*world.servers)
+def cluster() -> Iterator[Cluster]:
+    cluster = Cluster()
+    yield cluster
+    cluster.stop(*cluster.servers)
 
 
 def lose_after_request(server: ScriptedServer) -> Any:
@@ -58,7 +58,7 @@ FORMS: dict[str, Callable[[Any, bool], Any]] = {
 )
 @pytest.mark.parametrize("form", ["call", "submit", "send", "notify"])
 def test_what_may_have_run_is_sent_again_only_if_it_may(
-    world: World, idempotent: bool, retry: Any, goes_on: bool, form: str
+    cluster: Cluster, idempotent: bool, retry: Any, goes_on: bool, form: str
 ) -> None:
     with ScriptedServer() as first, razorg.RpcServer(url := memory_url(), dispatch=Mirror()):
         lose_after_request(first)
@@ -108,17 +108,17 @@ def test_the_retry_limit_counts_retries(limit: int, form: str) -> None:
         gevent.killall(loops)
 
 
-def test_an_option_of_the_call_overrules_the_limit(world: World) -> None:
+def test_an_option_of_the_call_overrules_the_limit(cluster: Cluster) -> None:
     with ScriptedServer() as first:
         lose_after_request(first)
-        with razorg.connect([first.address, *world.start("a")]) as pool:
+        with razorg.connect([first.address, *cluster.start("a")]) as pool:
             node = razorg.with_options(pool.client(Node), idempotent=True, retry_limit=0)
             with pytest.raises(razorg.ConnectionLost):
                 node.who()
 
 
-def test_other_errors_are_not_retried(world: World) -> None:
-    with razorg.connect(world.start("a", "b")) as pool:
+def test_other_errors_are_not_retried(cluster: Cluster) -> None:
+    with razorg.connect(cluster.start("a", "b")) as pool:
         with pytest.raises(razorg.MethodNotFound) as caught:
             pool.call("Node.nothing", idempotent=True)
         assert caught.value.sent == "yes"

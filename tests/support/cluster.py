@@ -34,7 +34,7 @@ class Node:
         return self.name
 
 
-class World:
+class Cluster:
     """Nodes by name, each with a server at a memory address."""
 
     def __init__(self) -> None:
