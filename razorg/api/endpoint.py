@@ -196,9 +196,8 @@ class ServiceCalls:
         idempotent: bool = False,
     ) -> Any:
         """Call ``"Service.method"`` without its interface; blocks this greenlet."""
-        check_timeout(timeout)
-        method = self._untyped(action, raises, returns, idempotent)
-        return self.call_method(method, self.codec.encode(message_of(args)), timeout)
+        method, msg = self._untyped(action, args, raises, returns, timeout, idempotent)
+        return self.call_method(method, msg, timeout)
 
     def submit(
         self: Any,
@@ -210,14 +209,22 @@ class ServiceCalls:
         idempotent: bool = False,
     ) -> RpcFuture[Any]:
         """As ``call``, but gives a future."""
-        check_timeout(timeout)
-        method = self._untyped(action, raises, returns, idempotent)
-        future: RpcFuture[Any] = self.submit_method(
-            method, self.codec.encode(message_of(args)), timeout
-        )
+        method, msg = self._untyped(action, args, raises, returns, timeout, idempotent)
+        future: RpcFuture[Any] = self.submit_method(method, msg, timeout)
         return future
 
-    def _untyped(self: Any, action: str, raises: Raises, returns: Any, idempotent: bool) -> Method:
+    def _untyped(
+        self: Any,
+        action: str,
+        args: tuple[Any, ...],
+        raises: Raises,
+        returns: Any,
+        timeout: float | None,
+        idempotent: bool,
+    ) -> tuple[Method, bytes]:
+        check_timeout(timeout)
         if not isinstance(action, str):
             raise TypeError(f"call takes 'Service.method', not {action!r}; send takes raw actions")
-        return make_method(self, action, returns, ErrorTable(raises), {"idempotent": idempotent})
+        options = {"idempotent": idempotent}
+        method = make_method(self, action, returns, ErrorTable(raises), options)
+        return method, self.codec.encode(message_of(args))

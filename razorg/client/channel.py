@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
+from weakref import WeakValueDictionary
 
 import gevent
 from gevent import get_hub, getcurrent
@@ -32,6 +33,17 @@ def check_target(target: Any) -> Callable[[Any], Any]:
             f"notify takes something with put_nowait, or a callable, not {target!r}"
         )
     return put  # type: ignore[no-any-return]
+
+
+class Channels(WeakValueDictionary[int, "Channel"]):
+    """The channels that are in use, one for each ``notify`` target."""
+
+    def of(self, target: Any, release: Callable[[], None]) -> Channel:
+        """The channel for a target, made with ``release`` when there is none."""
+        channel = self.get(id(target))
+        if channel is None:
+            channel = self[id(target)] = Channel(target, release)
+        return channel
 
 
 class Channel:

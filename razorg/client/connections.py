@@ -12,12 +12,11 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from time import monotonic
-
-from gevent import get_hub
+from typing import Any
 
 from razorg.client.stream import ClientStream
 from razorg.client.upkeep import Upkeep
-from razorg.errors import CallTimeout, LocalProtocolError, Unreachable
+from razorg.errors import CallTimeout, Unreachable
 from razorg.link.ticker import current_ticker
 
 
@@ -55,7 +54,7 @@ class Connections(Upkeep):
     def wanted(self) -> None:
         """Calls would come here if it were healthy: look for it more often."""
         self._backoff.asked()
-        if not self.is_healthy and self._hub is not None:
+        if not self.is_healthy and self.has_been_used:
             self._try_when_due(monotonic())
 
     def may_be_asked(self) -> bool:
@@ -66,7 +65,7 @@ class Connections(Upkeep):
         now = monotonic()
         if self._pending.openers:
             return not self._is_impatient(now)
-        return self.is_healthy or (self._is_due(now) and not self._is_probed)
+        return self.is_healthy or self._may_probe(now)
 
     @property
     def is_crowded(self) -> bool:
@@ -74,11 +73,6 @@ class Connections(Upkeep):
         if self.line:
             return True
         return self.current is not None and self.current.is_full() and self._with_room() is None
-
-    @property
-    def has_been_used(self) -> bool:
-        """Whether there may be something to close."""
-        return self._hub is not None
 
     @property
     def in_flight(self) -> int:
@@ -95,14 +89,14 @@ class Connections(Upkeep):
 
         Blocks as ``ClientStream.close`` does; in the hub it waits for nothing.
         """
-        if self._hub is not None:
+        if self.has_been_used:
             self._check_thread()
         if self._make_closed_error is None:
             self._make_closed_error = make_error
         self.is_closed = True
         self.is_healthy = False
         self.current = None
-        if self._hub is None:
+        if not self.has_been_used:
             return
         current_ticker().discard(self)
         self._pending.cancel()
@@ -133,12 +127,11 @@ class Connections(Upkeep):
         """A call wants a connection: open what it takes; Unreachable when there is no hope."""
         self._backoff.asked()
         if self._answering():
-            if self._is_due(now):
-                self._open(self._missing(arriving=1), now)
+            self._grow(now, arriving=1)
         elif self._pending.openers:
             if self._is_impatient(now):
                 raise self._unreachable()
-        elif self._is_due(now) and not self._is_probed:
+        elif self._may_probe(now):
             self._open(1, now)
         else:
             self._try_when_due(now)
@@ -159,18 +152,8 @@ class Connections(Upkeep):
         reason = self._failure or f"no connection within {seconds:.3g} s"
         return Unreachable(reason, sent="no", address=self.address)
 
-    def _check_thread(self) -> None:
-        """A pool belongs to the thread of its first call, as its streams do."""
-        hub = get_hub()
-        if self._hub is None or self._hub.dead:
-            self._hub = hub
-            current_ticker().add(self)
-            weakref.finalize(self, self._pending.abandon, hub).atexit = False
-        if hub is not self._hub:
-            raise LocalProtocolError(
-                f"the pool of {self.address} belongs to the thread that called first; make one "
-                "pool in each thread"
-            )
+    def _bound(self, hub: Any) -> None:
+        weakref.finalize(self, self._pending.abandon, hub).atexit = False
 
     def __repr__(self) -> str:
         return f"<Connections {self.address} {self.describe()}>"

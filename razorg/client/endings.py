@@ -17,7 +17,7 @@ from gevent.event import AsyncResult, Event
 from gevent.lock import BoundedSemaphore
 
 from razorg.client.calls import Call, ClientTask, Outcome, sent_of
-from razorg.client.channel import Channel
+from razorg.client.channel import Channel, Channels
 from razorg.client.line import WaitingLine
 from razorg.client.loops import BatchWriter, Remainder, read_loop, write_loop
 from razorg.codec.base import Codec
@@ -72,7 +72,7 @@ class StreamEndings:
         self._in_flight: InFlight[Call] = InFlight()
         self._pings: dict[int, AsyncResult[float]] = {}
         self._tasks: set[ClientTask] = set()
-        self._channels: weakref.WeakValueDictionary[int, Channel] = weakref.WeakValueDictionary()
+        self._channels = Channels()
         self._outbox: Outbox[Call | Remainder] = Outbox()
         self._drained = Event()
         self._reader = FrameReader(self._conn, ResponseParser(self.config.limits))
@@ -104,10 +104,7 @@ class StreamEndings:
 
     def channel(self, target: Any) -> Channel:
         """The channel for a ``notify`` target."""
-        channel = self._channels.get(id(target))
-        if channel is None:
-            channel = self._channels[id(target)] = Channel(target, self._release)
-        return channel
+        return self._channels.of(target, self._release)
 
     def cancel(self, call: Call, error: BaseException) -> bool:
         """End a call with ``error`` if it is in flight here; its late reply will be dropped."""

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import gevent
 from gevent import get_hub
 
+from razorg.client.bound import Bound
 from razorg.client.connections import Connections
 from razorg.client.journey import Journey
 from razorg.client.routed import RoutedCalls
@@ -36,7 +37,7 @@ _DRAIN_SECONDS = 86400.0
 _LEARNED_MAX = 32
 
 
-class StreamFailover(RoutedCalls):
+class StreamFailover(Bound, RoutedCalls):
     """Connections to several addresses, of which each call takes a healthy one.
 
     Belongs to the thread that calls first.  The constructor does no I/O.
@@ -55,23 +56,22 @@ class StreamFailover(RoutedCalls):
         self.mode = mode
         self._routing: RoundRobin[Connections] = make_routing(mode, random.random)
         self._budget = RetryBudget(self.config.window)
-        self._places: dict[str, Connections] = {}
-        self._learned: list[str] = []
+        self._places: dict[Address, Connections] = {}
+        self._learned: list[Address] = []
         self._calls_seen = 0
-        self._hub: Any = None  # of the thread that called first
         self._is_closed = False
         self._draining: set[Connections] = set()
-        self._use([str(address) for address in _checked(addresses)])
+        self._use(_checked(addresses))
 
     @property
     def addresses(self) -> list[str]:
         """Where its calls may go, as URLs."""
-        return list(self._places)
+        return [place.address for place in self._places.values()]
 
     @property
     def address(self) -> str:  # type: ignore[override]
         """All of them, for texts."""
-        return ", ".join(self._places)
+        return ", ".join(self.addresses)
 
     @property
     def in_flight(self) -> int:
@@ -85,13 +85,13 @@ class StreamFailover(RoutedCalls):
         calls and are closed when the last one in flight has ended.  ValueError for an empty
         list, and for what is no address; then nothing changes.
         """
-        urls = [str(address) for address in _checked(addresses)]
+        checked = _checked(addresses)
         if self._is_closed:
             raise LocalProtocolError(f"{self!r} is closed")
-        if self._hub is not None:
+        if self.has_been_used:
             self._check_thread()
         self._learned.clear()
-        self._use(urls)
+        self._use(checked)
 
     def close(self, timeout: float | None = None) -> None:
         """Take no more calls, wait for the replies to those in flight, then disconnect.
@@ -99,7 +99,7 @@ class StreamFailover(RoutedCalls):
         Blocks as ``ClientPool.close`` does.  Idempotent.
         """
         text = f"{self!r} is closed"
-        if self._hub is not None:
+        if self.has_been_used:
             self._check_thread()
             current_ticker().discard(self)
         self._is_closed = True
@@ -159,17 +159,6 @@ class StreamFailover(RoutedCalls):
             for place in self._places.values():
                 place.wanted()
 
-    def _check_thread(self) -> None:
-        hub = get_hub()
-        if self._hub is None or self._hub.dead:
-            self._hub = hub
-            current_ticker().add(self)
-        if hub is not self._hub:
-            raise LocalProtocolError(
-                f"the pool of {self.address} belongs to the thread that called first; make one "
-                "pool in each thread"
-            )
-
     def _is_repeatable(self, journey: Journey) -> bool:
         return journey.method.idempotent or self.config.retry == "always"
 
@@ -207,7 +196,7 @@ class StreamFailover(RoutedCalls):
         if target is None or not self._has_retries(journey) or not journey.time_left():
             return None
         if isinstance(target, Address):
-            place = self._places.get(str(target)) or self._learn(str(target))
+            place = self._places.get(target) or self._learn(target)
             self._routing.steer(place)
         else:
             self._routing.failed(journey.tried[-1])
@@ -220,31 +209,28 @@ class StreamFailover(RoutedCalls):
 
     # addresses
 
-    def _learn(self, url: str) -> Connections:
+    def _learn(self, address: Address) -> Connections:
         """An address that a server told; the oldest of too many is forgotten."""
-        log.info("%r was sent to %s", self, url)
-        self._learned.append(url)
+        log.info("%r was sent to %s", self, address)
+        self._learned.append(address)
         forgotten = self._learned.pop(0) if len(self._learned) > _LEARNED_MAX else None
-        self._use([known for known in self._places if known != forgotten] + [url])
-        return self._places[url]
+        self._use([known for known in self._places if known != forgotten] + [address])
+        return self._places[address]
 
-    def _use(self, urls: list[str]) -> None:
+    def _use(self, addresses: list[Address]) -> None:
         """Have connections to these addresses; those to others drain."""
         known = self._places
-        self._places = {url: known.get(url) or self._connections(url) for url in urls}
+        self._places = {at: known.get(at) or self._connections(at) for at in addresses}
         self._routing.use(list(self._places.values()))
-        for place in [place for url, place in known.items() if url not in self._places]:
+        for place in [place for at, place in known.items() if at not in self._places]:
             if place.has_been_used:
                 self._draining.add(place)
                 gevent.spawn(_drain, place, self._draining)
             else:
                 place.close(_removed(place.address))
 
-    def _connections(self, url: str) -> Connections:
-        config = self.config
-        return Connections(
-            registry.checked_address(url), self.codec, config, patience=config.reconnect_max
-        )
+    def _connections(self, address: Address) -> Connections:
+        return Connections(address, self.codec, self.config, patience=self.config.reconnect_max)
 
     def __enter__(self: PoolT) -> PoolT:
         return self

@@ -109,7 +109,7 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
         def run(_: Any) -> None:
             try:
                 callback(self)
-            except Exception:
+            except Exception:  # the user's own: the hub, which runs it, has others to serve
                 log.exception("a callback of %r failed", self)
 
         self.rawlink(run)

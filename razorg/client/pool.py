@@ -37,10 +37,7 @@ class StreamPool(RoutedCalls):
         super().__init__(codec, config, settings)
         place = Connections(registry.checked_address(address), self.codec, self.config)
         self._place = self.only_place = place
-        self.address = self._place.address
-
-    def route(self) -> Connections:
-        return self._place
+        self.address = place.address
 
     def next_place(self, journey: Journey, error: Exception) -> Connections | None:
         if not isinstance(error, ConnectionLost) or error.sent != "no" or not journey.time_left():

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from time import monotonic
 from typing import Any
-from weakref import WeakValueDictionary
 
 from razorg.client.calls import ClientTask, located
-from razorg.client.channel import Channel
+from razorg.client.channel import Channels
 from razorg.client.connections import Connections
 from razorg.client.future import RpcFuture
 from razorg.client.journey import Journey
@@ -41,10 +40,13 @@ class RoutedCalls(RawActions):
         self.config = configured(config, ClientConfig, settings)
         self.codec = resolve_codec(codec)
         # For tasks that end without having met a stream.
-        self._channels: WeakValueDictionary[int, Channel] = WeakValueDictionary()
+        self._channels = Channels()
 
     def route(self) -> Connections:
-        """Where a new call goes; Unreachable when there is no hope.  Never blocks."""
+        """Where a new call goes; Unreachable when there is no hope.  Never blocks.
+
+        Not asked where there is an ``only_place``.
+        """
         raise NotImplementedError
 
     def next_place(self, journey: Journey, error: Exception) -> Connections | None:
@@ -77,7 +79,9 @@ class RoutedCalls(RawActions):
         return future
 
     def _start(self, request: RawRequest) -> Any:
-        channel = self._channel(request.notify) if request.notify is not None else None
+        channel = (
+            self._channels.of(request.notify, lambda: None) if request.notify is not None else None
+        )
         if channel is not None:
             seconds = request.timeout or self.config.task_timeout
             if not channel.wait_for_room(self.config.window, seconds):
@@ -111,12 +115,6 @@ class RoutedCalls(RawActions):
             call.settle(error.located(call.method.name, place.address if place else None))
         except RpcError as error:
             raise error.located(call.method.name, place.address if place else None) from None
-
-    def _channel(self, target: Any) -> Channel:
-        channel = self._channels.get(id(target))
-        if channel is None:
-            channel = self._channels[id(target)] = Channel(target, release=lambda: None)
-        return channel
 
     def _route(self, method: Method) -> Connections:
         try:

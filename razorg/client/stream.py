@@ -70,14 +70,6 @@ class ClientStream(StreamEndings, RawActions):
             located(error, method.name, self.address)
             raise
 
-    def submit(
-        self, method: Method, msg: bytes, blob: Any = None, timeout: float | None = None
-    ) -> RpcFuture[Any]:
-        """Send a request; returns its future.  Blocks only while the window is full."""
-        future: RpcFuture[Any] = RpcFuture(method)
-        self.start(future, msg, blob, timeout)
-        return future
-
     def start(
         self, call: RpcFuture[Any] | ClientTask, msg: bytes, blob: Any, timeout: float | None
     ) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import gevent
 
+from razorg.client.bound import Bound
 from razorg.client.line import WaitingLine
 from razorg.client.opening import open_stream
 from razorg.client.pending import Pending, weakly
@@ -31,7 +32,7 @@ from razorg.transport.address import Address
 _PROVEN_SECONDS = 1.0
 
 
-class Upkeep:
+class Upkeep(Bound):
     """The streams of one address, and what happens to them."""
 
     def __init__(
@@ -53,7 +54,6 @@ class Upkeep:
         self._failure = ""
         self._unproven = 0  # connections in a row that were good for nothing
         self._backoff = Backoff(config.reconnect_max, config.reconnect_idle_max, random.random)
-        self._hub: Any = None
         self._pending = Pending()
 
     # what happens
@@ -78,8 +78,7 @@ class Upkeep:
             self._backoff.succeeded()
         self.line.wake()
         self._close_unneeded(now, answering)
-        if answering and self._is_due(now):
-            self._open(self._missing(), now)
+        self._grow(now)
 
     def opened(self, opener: Any, stream: ClientStream) -> None:
         """An opener has a connection."""
@@ -124,13 +123,13 @@ class Upkeep:
             self._failed("connections are closed at once")
             return
         self._backoff.lost(now)
-        if self.line and not self._pending.openers:
+        if self._pending.openers:
+            self._watch_attempt(now)
+        elif self.line:
             self._backoff.asked()
             self._open(1, now)
         else:
             self._try_when_due(now)
-            if self._pending.openers:
-                self._watch_attempt(now)
 
     def _recovered(self) -> None:
         self.is_healthy = True
@@ -164,6 +163,23 @@ class Upkeep:
         for _ in range(count):
             owner = weakref.ref(self)
             pending.openers.add(gevent.spawn(open_stream, owner, *self._where, must_answer))
+
+    def _grow(self, now: float, arriving: int = 0) -> None:
+        """Beside connections that answer, open what the calls need."""
+        answering = self._answering()
+        if not answering or not self._is_due(now):
+            return
+        config = self._config
+        missing = connections_to_open(
+            self._uses(answering),
+            opening=len(self._pending.openers),
+            silent=len(self._streams) - len(answering),
+            waiting=len(self.line) + arriving,
+            window=config.window,
+            minimum=config.min_connections,
+            maximum=config.max_connections,
+        )
+        self._open(missing, now)
 
     def _patient_seconds(self) -> float | None:
         """How long calls wait for an attempt to connect: not long after a failure."""
@@ -212,9 +228,6 @@ class Upkeep:
                 if not heartbeat.is_answering and not stream.in_flight
             ]
         for stream in unneeded:
-            del self._streams[stream]
-            if stream is self.current:
-                self.current = None
             stream.lose(ConnectionError("closed by this side: it was not needed"))
 
     # what is known
@@ -227,25 +240,13 @@ class Upkeep:
     def _is_due(self, now: float) -> bool:
         return not self._backoff.failures or self._backoff.due_at() <= now
 
-    def _missing(self, arriving: int = 0) -> int:
-        config = self._config
-        answering = self._answering()
-        return connections_to_open(
-            self._uses(answering),
-            opening=len(self._pending.openers),
-            silent=len(self._streams) - len(answering),
-            waiting=len(self.line) + arriving,
-            window=config.window,
-            minimum=config.min_connections,
-            maximum=config.max_connections,
-        )
+    def _may_probe(self, now: float) -> bool:
+        return self._is_due(now) and not self._is_probed
 
     def _for_the_line(self) -> ClientStream | None:
         stream = self._with_room()
-        if stream is None and not self.is_closed and self._answering():
-            now = monotonic()
-            if self._is_due(now):
-                self._open(self._missing(), now)
+        if stream is None and not self.is_closed:
+            self._grow(monotonic())
         return stream
 
     def _with_room(self) -> ClientStream | None:

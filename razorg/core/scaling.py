@@ -30,7 +30,7 @@ def connections_to_open(
     ``waiting`` calls have no place in a window.
     """
     coming = len(uses) + opening + silent
-    missing = max(minimum - coming, 0)
+    missing = minimum - coming
     if waiting and all(use.in_flight >= window for use in uses):
         wanted = -(-waiting // window) - opening
         missing = max(missing, min(wanted, maximum - coming))
