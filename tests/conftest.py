@@ -12,6 +12,8 @@ import gevent
 import pytest
 from hypothesis import settings
 
+from razorg.hubs.background import background_hub
+
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("ci")
 
@@ -38,7 +40,9 @@ def leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     if folder not in CHECKED or HOLDERS & set(request.fixturenames):
         yield
         return
-    gevent.get_hub().threadpool.apply(int)  # what gevent itself keeps is there from here on
+    # What gevent and the I/O thread of the process keep is there from here on.
+    gevent.get_hub().threadpool.apply(int)
+    background_hub()
     before = _held()
     yield
     leaked = _held() - before

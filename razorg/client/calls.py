@@ -7,6 +7,7 @@ them, so ``frame is not None`` says that nothing of it was sent.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, Protocol, Union
 
 from razorg.client.channel import Channel, check_target
@@ -128,6 +129,7 @@ class ClientTask:
         "_target",
         "_unsent",
         "action",
+        "context",
         "deadline",
         "frame",
         "method",
@@ -148,7 +150,9 @@ class ClientTask:
         address: str,
         unsent: Channel | None = None,
     ) -> None:
-        check_target(target)
+        put = check_target(target)
+        #: In which a callable target is called: that of the sender.
+        self.context = copy_context() if put is target else None
         self.method = method
         self.action = action
         self.msg = msg

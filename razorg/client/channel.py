@@ -12,7 +12,8 @@ from weakref import WeakValueDictionary
 import gevent
 from gevent import get_hub, getcurrent
 from gevent.event import Event
-from gevent.queue import Full
+from gevent.queue import Channel as Handover
+from gevent.queue import Full, Queue, SimpleQueue
 
 from razorg.errors import LocalProtocolError
 
@@ -21,7 +22,10 @@ log = logging.getLogger("razorg")
 #: A target's failure is its own, also a Timeout: it must not end the greenlet that delivers.
 _FAILURES = (Exception, gevent.Timeout, gevent.GreenletExit)
 
-#: How often a full channel without a blocking ``put`` is tried again.
+#: What has a ``put`` that blocks no more than its greenlet.
+_BLOCK_GREENLETS = (Queue, SimpleQueue, Handover)
+
+#: How often a full channel of another kind is tried again.
 _RETRY_SECONDS = 0.01
 
 
@@ -62,11 +66,11 @@ class Channel:
         self._holds_permits = True
         self._taken = Event()
 
-    def put(self, task: object) -> bool:
+    def put(self, task: Any) -> bool:
         """Hand the finished task over; False when it has to wait, with its permit."""
         if not self._waiting:
             try:
-                self._put(task)
+                self._give(task)
                 return True
             except Full:
                 pass
@@ -94,15 +98,22 @@ class Channel:
             for _ in self._waiting:
                 self._release()
 
+    def _give(self, task: Any) -> None:
+        if task.context is None:
+            self._put(task)
+        else:
+            task.context.run(self._put, task)
+
     def _deliver(self) -> None:
-        blocking_put = getattr(self._target, "put", None)
+        # Queues of gevent block only this greenlet; those of other makers would block the hub.
+        blocking_put = self._target.put if isinstance(self._target, _BLOCK_GREENLETS) else None
         while self._waiting:
             task = self._waiting[0]
             try:
                 if blocking_put is not None:
                     blocking_put(task)
                 else:
-                    self._put(task)
+                    self._give(task)
             except Full:
                 gevent.sleep(_RETRY_SECONDS)
                 continue

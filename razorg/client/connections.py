@@ -9,21 +9,22 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
 
 from razorg.client.stream import ClientStream
 from razorg.client.upkeep import Upkeep
-from razorg.errors import CallTimeout, Unreachable
-from razorg.link.ticker import current_ticker
+from razorg.errors import CallTimeout, ConnectionLost, Unreachable
+from razorg.hubs.forks import FORKED
+
+#: What ``describe`` says before the first call.
+UNUSED = "not connected, 0 connections, 0 in flight, 0 queued"
 
 
 class Connections(Upkeep):
     """The streams of one address, the line of those who wait for one, and its health.
 
-    Belongs to the hub of the thread that asks first.  ``patience``: how long a call may wait
+    Belongs to the hub of the thread that made it.  ``patience``: how long a call may wait
     for a connection, when there are other addresses to turn to.
     """
 
@@ -33,9 +34,8 @@ class Connections(Upkeep):
         """A stream with room, and what is left of the timeout; blocks until there is one.
 
         Unreachable at once when the address is known not to answer; CallTimeout when there was
-        no room in time; LocalProtocolError when closed, or in another thread.
+        no room in time; LocalProtocolError when closed.
         """
-        self._check_thread()
         if self._make_closed_error is not None:
             raise self._make_closed_error()
         if not self.line:
@@ -54,7 +54,7 @@ class Connections(Upkeep):
     def wanted(self) -> None:
         """Calls would come here if it were healthy: look for it more often."""
         self._backoff.asked()
-        if not self.is_healthy and self.has_been_used:
+        if not self.is_healthy:
             self._try_when_due(monotonic())
 
     def may_be_asked(self) -> bool:
@@ -76,8 +76,8 @@ class Connections(Upkeep):
 
     @property
     def in_flight(self) -> int:
-        """How many calls wait for their response."""
-        return sum(stream.in_flight for stream in self._streams)
+        """How many calls wait for their response; may be asked in any thread."""
+        return sum(stream.in_flight for stream in list(self._streams))
 
     @property
     def load(self) -> int:
@@ -89,16 +89,12 @@ class Connections(Upkeep):
 
         Blocks as ``ClientStream.close`` does; in the hub it waits for nothing.
         """
-        if self.has_been_used:
-            self._check_thread()
         if self._make_closed_error is None:
             self._make_closed_error = make_error
         self.is_closed = True
         self.is_healthy = False
         self.current = None
-        if not self.has_been_used:
-            return
-        current_ticker().discard(self)
+        self._ticker.discard(self)
         self._pending.cancel()
         self.line.fail(self._make_closed_error)
         deadline = monotonic() + (self._config.task_timeout if timeout is None else timeout)
@@ -108,6 +104,16 @@ class Connections(Upkeep):
         finally:
             for stream in list(self._streams):
                 stream.lose(ConnectionError("closed by this side"))
+
+    def abandon(self) -> None:
+        """In a forked child: everybody in the line fails at once."""
+        self.is_closed = True
+        self.is_healthy = False
+        self.current = None
+        self._make_closed_error = self._forked
+        self._ticker.discard(self)
+        self._pending.cancel()
+        self.line.fail(self._forked)
 
     def describe(self) -> str:
         """Health, connections, calls in flight and in the line, as ``repr(pool)`` shows them."""
@@ -152,8 +158,8 @@ class Connections(Upkeep):
         reason = self._failure or f"no connection within {seconds:.3g} s"
         return Unreachable(reason, sent="no", address=self.address)
 
-    def _bound(self, hub: Any) -> None:
-        weakref.finalize(self, self._pending.abandon, hub).atexit = False
+    def _forked(self) -> Exception:
+        return ConnectionLost(f"connection lost: {FORKED}", sent="maybe", address=self.address)
 
     def __repr__(self) -> str:
         return f"<Connections {self.address} {self.describe()}>"

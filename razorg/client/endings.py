@@ -26,6 +26,8 @@ from razorg.config import ClientConfig, configured
 from razorg.core.inflight import InFlight
 from razorg.core.method import Method
 from razorg.errors import CallTimeout, ConnectionLost, LocalProtocolError, Sent, Unreachable
+from razorg.hubs.forks import FORKED, tell_of_forks
+from razorg.hubs.here import hub_if_any
 from razorg.link.outbox import Outbox
 from razorg.link.reading import FrameReader
 from razorg.link.ticker import current_ticker
@@ -79,14 +81,14 @@ class StreamEndings:
         self._writer = BatchWriter(self._conn)
         self._ticker = current_ticker()
         self._ticker.add(self)
+        tell_of_forks(self)
         # The greenlets hold the stream weakly: one that nobody uses any more is closed.
         ref = weakref.ref(self)
         gevent.spawn(read_loop, ref, self._reader)
         gevent.spawn(write_loop, ref, self._outbox, self._writer)
-        run_later = self._hub.loop.run_callback_threadsafe
         # Tasks in flight keep the stream: their channel waits for them, whoever holds it.
         weakref.finalize(
-            self, _abandon, run_later, self._conn, self._outbox, self._tasks
+            self, _abandon, self._hub, self._conn, self._outbox, self._tasks
         ).atexit = False
 
     @property
@@ -183,9 +185,15 @@ class StreamEndings:
             if self.on_lost is not None:
                 self.on_lost(self)
 
+    def after_fork(self) -> None:
+        """In a forked child: the connection is the parent's, which may still send the requests."""
+        self.on_lost = None
+        self.lose(FORKED)
+
     def _settle_all(self, cause: BaseException) -> None:
         for call in list(self._in_flight.values()):
-            self._settle(call.seq, self._lost_error(sent_of(call), call.method, cause))
+            sent = "maybe" if cause is FORKED else sent_of(call)
+            self._settle(call.seq, self._lost_error(sent, call.method, cause))
         for ping in self._pings.values():
             ping.set_exception(self._lost_error("maybe", None, cause))
         self._pings.clear()
@@ -216,7 +224,7 @@ class StreamEndings:
             self.lose(TimeoutError("the peer does not read"))
 
     def _check_thread(self, may_be_hub: bool = True) -> None:
-        if get_hub() is not self._hub:
+        if hub_if_any() is not self._hub:
             raise LocalProtocolError(f"{self!r} belongs to another thread")
         if not may_be_hub and getcurrent() is self._hub:
             raise LocalProtocolError("a callback in the hub cannot block")
@@ -228,7 +236,10 @@ class StreamEndings:
             raise LocalProtocolError(f"{self!r} is closed")
 
 
-def _abandon(run_later: Any, conn: Any, outbox: Outbox[Any], _tasks: Any) -> None:
+def _abandon(hub: Any, conn: Any, outbox: Outbox[Any], _tasks: Any) -> None:
     """The stream was garbage-collected, in whatever thread: end its connection and greenlets."""
-    run_later(conn.close)
-    run_later(outbox.close)
+    if hub.dead:
+        conn.close()
+    else:
+        hub.loop.run_callback_threadsafe(conn.close)
+        hub.loop.run_callback_threadsafe(outbox.close)

@@ -6,12 +6,10 @@ import logging
 import random
 from collections.abc import Sequence
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 import gevent
-from gevent import get_hub
 
-from razorg.client.bound import Bound
 from razorg.client.connections import Connections
 from razorg.client.journey import Journey
 from razorg.client.routed import RoutedCalls
@@ -23,11 +21,9 @@ from razorg.declared import NEXT, DeclaredError, Failover
 from razorg.errors import ConnectionLost, LocalProtocolError, RpcError, Unreachable
 from razorg.link.ticker import current_ticker
 from razorg.transport import registry
-from razorg.transport.address import Address, AddressLike
+from razorg.transport.address import Address
 
 log = logging.getLogger("razorg")
-
-PoolT = TypeVar("PoolT", bound="StreamFailover")
 
 #: How much oftener than once an address a request moves of which nothing was sent.
 _MOVES_MORE = 3
@@ -37,22 +33,13 @@ _DRAIN_SECONDS = 86400.0
 _LEARNED_MAX = 32
 
 
-class StreamFailover(Bound, RoutedCalls):
-    """Connections to several addresses, of which each call takes a healthy one.
-
-    Belongs to the thread that calls first.  The constructor does no I/O.
-    """
+class StreamFailover(RoutedCalls):
+    """Connections of one hub to several addresses, of which each call takes a healthy one."""
 
     def __init__(
-        self,
-        addresses: Sequence[AddressLike],
-        *,
-        mode: Mode = "round_robin",
-        codec: str | Codec = "msgpack",
-        config: ClientConfig | None = None,
-        **settings: Any,
+        self, addresses: Sequence[Address], mode: Mode, codec: Codec, config: ClientConfig
     ) -> None:
-        super().__init__(codec, config, settings)
+        super().__init__(codec, config)
         self.mode = mode
         self._routing: RoundRobin[Connections] = make_routing(mode, random.random)
         self._budget = RetryBudget(self.config.window)
@@ -60,8 +47,11 @@ class StreamFailover(Bound, RoutedCalls):
         self._learned: list[Address] = []
         self._calls_seen = 0
         self._is_closed = False
+        self._closed_text = ""
         self._draining: set[Connections] = set()
-        self._use(_checked(addresses))
+        self._use(addresses)
+        self._ticker = current_ticker()
+        self._ticker.add(self)
 
     @property
     def addresses(self) -> list[str]:
@@ -73,39 +63,21 @@ class StreamFailover(Bound, RoutedCalls):
         """All of them, for texts."""
         return ", ".join(self.addresses)
 
-    @property
-    def in_flight(self) -> int:
-        """How many calls wait for their response."""
-        return sum(place.in_flight for place in [*self._places.values(), *self._draining])
+    def places(self) -> list[Connections]:
+        return [*self._places.values(), *self._draining]
 
-    def update_addresses(self, addresses: Sequence[AddressLike]) -> None:
-        """From now on send calls to these.  Never blocks, and no call is lost.
-
-        Addresses that stay keep their connections; those that are not in the list take no new
-        calls and are closed when the last one in flight has ended.  ValueError for an empty
-        list, and for what is no address; then nothing changes.
-        """
-        checked = _checked(addresses)
-        if self._is_closed:
-            raise LocalProtocolError(f"{self!r} is closed")
-        if self.has_been_used:
-            self._check_thread()
+    def update_addresses(self, addresses: Sequence[Address]) -> None:
+        """From now on send calls to these; the others drain.  Never blocks."""
         self._learned.clear()
-        self._use(checked)
+        self._use(addresses)
 
-    def close(self, timeout: float | None = None) -> None:
-        """Take no more calls, wait for the replies to those in flight, then disconnect.
-
-        Blocks as ``ClientPool.close`` does.  Idempotent.
-        """
-        text = f"{self!r} is closed"
-        if self.has_been_used:
-            self._check_thread()
-            current_ticker().discard(self)
+    def close(self, timeout: float | None, text: str) -> None:
+        self._ticker.discard(self)
         self._is_closed = True
+        self._closed_text = text
         self._routing.use([])
         deadline = monotonic() + (self.config.task_timeout if timeout is None else timeout)
-        places = [*self._places.values(), *self._draining]
+        places = self.places()
         try:
             while places:
                 left = max(deadline - monotonic(), 0.0)
@@ -117,8 +89,6 @@ class StreamFailover(Bound, RoutedCalls):
     # routing
 
     def route(self) -> Connections:
-        if get_hub() is not self._hub:
-            self._check_thread()
         self._budget.calls += 1
         place = self._routing.pick()
         if place is None:
@@ -169,11 +139,11 @@ class StreamFailover(Bound, RoutedCalls):
     def _route_in_need(self) -> Connections:
         """No address is healthy; perhaps one is due to be tried again."""
         if self._is_closed:
-            raise LocalProtocolError(f"{self!r} is closed")
+            raise LocalProtocolError(self._closed_text)
         for place in self._routing.places:
             if place.may_be_asked():
                 return place
-        raise Unreachable(f"no address answers: {self!r}", sent="no")
+        raise Unreachable(f"no address answers: {self.describe()}", sent="no")
 
     def _another(self, journey: Journey) -> Connections | None:
         """Somewhere else, or where it was if there is hope."""
@@ -211,49 +181,31 @@ class StreamFailover(Bound, RoutedCalls):
 
     def _learn(self, address: Address) -> Connections:
         """An address that a server told; the oldest of too many is forgotten."""
-        log.info("%r was sent to %s", self, address)
+        log.info("%s was sent to %s", self.describe(), address)
         self._learned.append(address)
         forgotten = self._learned.pop(0) if len(self._learned) > _LEARNED_MAX else None
         self._use([known for known in self._places if known != forgotten] + [address])
         return self._places[address]
 
-    def _use(self, addresses: list[Address]) -> None:
+    def _use(self, addresses: Sequence[Address]) -> None:
         """Have connections to these addresses; those to others drain."""
         known = self._places
         self._places = {at: known.get(at) or self._connections(at) for at in addresses}
         self._routing.use(list(self._places.values()))
         for place in [place for at, place in known.items() if at not in self._places]:
-            if place.has_been_used:
-                self._draining.add(place)
-                gevent.spawn(_drain, place, self._draining)
-            else:
-                place.close(_removed(place.address))
+            self._draining.add(place)
+            gevent.spawn(_drain, place, self._draining)
 
     def _connections(self, address: Address) -> Connections:
         return Connections(address, self.codec, self.config, patience=self.config.reconnect_max)
 
-    def __enter__(self: PoolT) -> PoolT:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
+    def describe(self) -> str:
         leader = getattr(self._routing, "leader", None)
         places = "; ".join(
             f"{place.address} {place.describe()}" + (", leader" if place is leader else "")
-            for place in self._places.values()
+            for place in list(self._places.values())
         )
-        state = "closed, " if self._is_closed else ""
-        return f"<{type(self).__name__} {self.mode}: {state}{places}>"
-
-
-def _checked(addresses: Sequence[AddressLike]) -> list[Address]:
-    if isinstance(addresses, str) or not isinstance(addresses, Sequence):
-        raise TypeError(f"expected a list of addresses, not {addresses!r}")
-    if not addresses:
-        raise ValueError("a pool needs at least one address")
-    return list(dict.fromkeys(registry.checked_address(address) for address in addresses))
+        return places
 
 
 def _target(error: DeclaredError) -> Address | Failover:

@@ -6,13 +6,20 @@ import concurrent.futures
 import logging
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from contextvars import copy_context
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
+import gevent
 from gevent.event import AsyncResult
 
 from razorg.client.calls import Carrier, Outcome, located, value_of
 from razorg.client.journey import Journey, Origin, goes_on
 from razorg.core.method import Method
+from razorg.errors import LocalProtocolError
+from razorg.hubs.here import hub_if_any
+from razorg.hubs.remote import run_in_hub
+from razorg.hubs.wake import Wake
 from razorg.wire.heads import Frame
 
 log = logging.getLogger("razorg")
@@ -20,6 +27,12 @@ log = logging.getLogger("razorg")
 ResultT = TypeVar("ResultT")
 
 _get = AsyncResult.get
+_wait = AsyncResult.wait
+
+#: How often a waiter in another thread looks whether anybody will ever wake it, …
+_LOOK_SECONDS = 1.0
+#: … which nobody will if the call has not ended so long after its time was over.
+_OVERDUE_SECONDS = 3.0
 
 
 class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
@@ -29,11 +42,13 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
     running; ``cancel()`` ends it.
     """
 
-    __slots__ = ("_stream", "deadline", "frame", "method", "origin", "seq", "timeout")
+    __slots__ = ("_hub", "_stream", "deadline", "frame", "method", "origin", "seq", "timeout")
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: Method, hub: Any) -> None:
         super().__init__()
         self.method = method
+        #: Where it is settled, and nowhere else.
+        self._hub = hub
         self.seq = 0
         self.frame: Frame | None = None
         self.deadline = self.timeout = 0.0
@@ -68,10 +83,14 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
         return True
 
     def get(self, block: bool = True, timeout: float | None = None) -> ResultT:
-        """The result, or raises the error; blocks this greenlet.
+        """The result, or raises the error; blocks this greenlet or thread.
 
         Raises gevent.Timeout after ``timeout`` seconds; the call goes on.
         """
+        if hub_if_any() is not self._hub and block and not self._wait_elsewhere(timeout):
+            expired = gevent.Timeout(None)  # one that starts no timer, and so needs no hub
+            expired.seconds = timeout
+            raise expired
         result: ResultT = _get(self, block, timeout)
         return result
 
@@ -82,6 +101,35 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
             if not self.ready():
                 raise TimeoutError(f"no result of {self.method.name} within {timeout:g} s yet")
         return self.get()
+
+    def wait(self, timeout: float | None = None) -> ResultT | None:
+        """Block until the call has ended, or so many seconds; the result if there is one."""
+        if hub_if_any() is not self._hub:
+            self._wait_elsewhere(timeout)
+            return self.value  # type: ignore[no-any-return]
+        return _wait(self, timeout)  # type: ignore[no-any-return]
+
+    def _wait_elsewhere(self, timeout: float | None) -> bool:
+        """Wait in another thread than the one where the call is settled; whether it has ended."""
+        if self.ready():
+            return True
+        wake = Wake()
+        until = None if timeout is None else monotonic() + timeout
+        run_there = self._hub.loop.run_callback_threadsafe
+        run_there(self.rawlink, wake.set)
+        try:
+            while not wake.wait(_LOOK_SECONDS if until is None else until - monotonic()):
+                if until is not None:
+                    return bool(self.ready())
+                if self.ready():
+                    return True
+                if self.deadline and monotonic() > self.deadline + _OVERDUE_SECONDS:
+                    raise LocalProtocolError(
+                        f"{self!r} belongs to another thread, which does not run its greenlets"
+                    )
+        finally:
+            run_there(self.unlink, wake.set)
+        return True
 
     def done(self) -> bool:
         """Whether the call has ended."""
@@ -94,6 +142,8 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
         """
         if self.ready():
             return False
+        if hub_if_any() is not self._hub:
+            return bool(run_in_hub(self._hub, self.cancel))
         error = CancelledError()
         if self._stream is None or not self._stream.cancel(self, error):
             self.settle(error)
@@ -104,15 +154,19 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
         return isinstance(self.exception, CancelledError)
 
     def add_done_callback(self, callback: Callable[[RpcFuture[ResultT]], Any]) -> None:
-        """Run ``callback(self)`` in the hub once the call has ended; it must not block."""
+        """Run ``callback(self)`` once the call has ended, in the context of this caller.
+
+        It runs in the hub of the future, and must not block.
+        """
+        context = copy_context()
 
         def run(_: Any) -> None:
             try:
-                callback(self)
+                context.run(callback, self)
             except Exception:  # the user's own: the hub, which runs it, has others to serve
                 log.exception("a callback of %r failed", self)
 
-        self.rawlink(run)
+        self._link(run)
 
     def as_concurrent(self) -> concurrent.futures.Future[ResultT]:
         """A ``concurrent.futures.Future`` that ends as this one does."""
@@ -126,8 +180,14 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
             else:
                 other.set_exception(self.exception)
 
-        self.rawlink(copy)
+        self._link(copy)
         return other
+
+    def _link(self, callback: Callable[[Any], None]) -> None:
+        if hub_if_any() is self._hub:
+            self.rawlink(callback)
+        else:
+            self._hub.loop.run_callback_threadsafe(self.rawlink, callback)
 
     def __repr__(self) -> str:
         state = "pending"

@@ -31,6 +31,8 @@ class Place(Protocol):
 class Router(Protocol):
     """The pool, which knows the way."""
 
+    is_abandoned: bool
+
     def next_place(self, journey: Journey, error: Exception) -> Any:
         """Where the call goes on; None when the error is its end.  Never blocks."""
 
@@ -75,7 +77,7 @@ class Journey:
 
     def next_place(self, error: Exception) -> Any:
         """Where the call goes on after this error; None when it ends here."""
-        if not isinstance(error, (RpcError, DeclaredError)):
+        if not isinstance(error, (RpcError, DeclaredError)) or self.router.is_abandoned:
             return None
         place = self.router.next_place(self, error)
         if place is not None:

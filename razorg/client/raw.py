@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from razorg.client.calls import ClientTask
 from razorg.client.channel import Channel
+from razorg.client.deadline import bounded, current_deadline
 from razorg.client.future import RpcFuture
 from razorg.client.reply import Reply, decode_raw_error
 from razorg.codec.base import Codec
@@ -30,13 +31,15 @@ class RawRequest:
     notify: Any
     tag: Any
 
-    def call(self, address: str, unsent: Channel | None = None) -> RpcFuture[Any] | ClientTask:
-        """Its future; its task when it has a notify target.
+    def call(
+        self, address: str, hub: Any, unsent: Channel | None = None
+    ) -> RpcFuture[Any] | ClientTask:
+        """Its future, which belongs to the hub; its task when it has a notify target.
 
         ``unsent``: where the task goes when it ends without having met a stream.
         """
         if self.notify is None:
-            return RpcFuture(self.method)
+            return RpcFuture(self.method, hub)
         return ClientTask(
             self.method, self.action, self.msg, self.notify, self.tag, address, unsent
         )
@@ -96,6 +99,8 @@ class RawActions:
             raise TypeError("a tag goes with notify: a future has none")
         method = self.raw_method(action, idempotent)
         data = encode_msg(self.codec, msg)
+        if current_deadline() is not None:
+            timeout = bounded(timeout, self.config.task_timeout, method.name)
         return self._start(RawRequest(method, action, msg, data, blob, timeout, notify, tag))
 
     def raw_method(self, action: int | str, idempotent: bool = False) -> Method:

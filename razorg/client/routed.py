@@ -12,33 +12,39 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any
 
+from gevent import get_hub
+
 from razorg.client.calls import ClientTask, located
 from razorg.client.channel import Channels
 from razorg.client.connections import Connections
 from razorg.client.future import RpcFuture
 from razorg.client.journey import Journey
-from razorg.client.raw import RawActions, RawRequest
+from razorg.client.raw import RawRequest
 from razorg.codec.base import Codec
-from razorg.codec.registry import resolve_codec
-from razorg.config import ClientConfig, configured
+from razorg.config import ClientConfig
 from razorg.core.method import Method
 from razorg.declared import DeclaredError
 from razorg.errors import CallTimeout, ConnectionLost, RpcError, Unreachable
 from razorg.wire.heads import Buffer
 
 
-class RoutedCalls(RawActions):
-    """Blocking calls, futures and tasks over the connections that ``route`` gives."""
+class RoutedCalls:
+    """Blocking calls, futures and tasks over the connections that ``route`` gives.
+
+    Belongs to the hub of the thread that made it, as all of its connections do; the callers see
+    to it that no other thread comes here.
+    """
 
     address: str
+    #: Set in a forked child: what was under way there is the parent's to go on with.
+    is_abandoned = False
     #: Where all calls go, when there is no choice: spares them the question.
     only_place: Connections | None = None
 
-    def __init__(
-        self, codec: str | Codec, config: ClientConfig | None, settings: dict[str, Any]
-    ) -> None:
-        self.config = configured(config, ClientConfig, settings)
-        self.codec = resolve_codec(codec)
+    def __init__(self, codec: Codec, config: ClientConfig) -> None:
+        self.config = config
+        self.codec = codec
+        self._hub = get_hub()
         # For tasks that end without having met a stream.
         self._channels = Channels()
 
@@ -51,6 +57,29 @@ class RoutedCalls(RawActions):
 
     def next_place(self, journey: Journey, error: Exception) -> Connections | None:
         """Where a call goes on that failed; None when the error is its end.  Never blocks."""
+        raise NotImplementedError
+
+    def abandon(self) -> None:
+        """In a forked child, its streams lost: everybody else who waits fails at once."""
+        self.is_abandoned = True
+        for place in self.places():
+            place.abandon()
+
+    def places(self) -> list[Connections]:
+        """All connections that it keeps."""
+        raise NotImplementedError
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls wait for their response."""
+        return sum(place.in_flight for place in self.places())
+
+    def close(self, timeout: float | None, text: str) -> None:
+        """Refuse new calls with this text, let those in flight end, disconnect.  Idempotent."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """Its state, as ``repr(pool)`` shows it."""
         raise NotImplementedError
 
     def call_method(self, method: Method, msg: bytes, timeout: float | None) -> Any:
@@ -74,11 +103,12 @@ class RoutedCalls(RawActions):
 
     def submit_method(self, method: Method, msg: bytes, timeout: float | None) -> RpcFuture[Any]:
         """The future of a call; blocks only for a connection or while the window is full."""
-        future: RpcFuture[Any] = RpcFuture(method)
+        future: RpcFuture[Any] = RpcFuture(method, self._hub)
         self._send(future, msg, None, timeout)
         return future
 
-    def _start(self, request: RawRequest) -> Any:
+    def start_request(self, request: RawRequest) -> RpcFuture[Any] | ClientTask:
+        """The future or the task of a raw action; blocks as ``submit_method`` does."""
         channel = (
             self._channels.of(request.notify, lambda: None) if request.notify is not None else None
         )
@@ -88,7 +118,7 @@ class RoutedCalls(RawActions):
                 raise CallTimeout(
                     "the notify channel is full", sent="no", method=request.method.name
                 )
-        call = request.call(self.address, channel)
+        call = request.call(self.address, self._hub, channel)
         self._send(call, request.data, request.blob, request.timeout)
         return call
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any
 
-from gevent import get_hub, getcurrent
+from gevent import getcurrent
 from gevent.event import AsyncResult
 
 from razorg.client.calls import BlockingCall, Call, ClientTask, located, value_of
@@ -40,7 +40,10 @@ class ClientStream(StreamEndings, RawActions):
     def call(
         self, method: Method, msg: bytes, blob: Any = None, timeout: float | None = None
     ) -> Any:
-        """Send a request and block this greenlet until the response; its value or its error."""
+        """Send a request and block this greenlet until the response; its value or its error.
+
+        The caller has to see to it that this is the thread of the stream; so for ``start``.
+        """
         hub = self._hub
         current = getcurrent()
         if current is hub:
@@ -83,8 +86,6 @@ class ClientStream(StreamEndings, RawActions):
 
     def _send(self, call: Call, msg: bytes, blob: Any, timeout: float | None) -> None:
         """Take a permit, register the call, hand its frame over: from here on it will settle."""
-        if get_hub() is not self._hub:
-            self._check_thread()
         now = monotonic()
         call.timeout = timeout if timeout is not None else self.config.task_timeout
         call.deadline = now + call.timeout
@@ -209,6 +210,7 @@ class ClientStream(StreamEndings, RawActions):
         return f"<ClientStream {self.address} {state}, {len(self._in_flight)} in flight>"
 
     def _start(self, request: RawRequest) -> Any:
-        call = request.call(self.address)
+        self._check_thread()
+        call = request.call(self.address, self._hub)
         self.start(call, request.data, request.blob, request.timeout)
         return call

@@ -13,8 +13,8 @@ from time import monotonic
 from typing import Any
 
 import gevent
+from gevent import get_hub
 
-from razorg.client.bound import Bound
 from razorg.client.line import WaitingLine
 from razorg.client.opening import open_stream
 from razorg.client.pending import Pending, weakly
@@ -25,6 +25,7 @@ from razorg.core.backoff import Backoff
 from razorg.core.heartbeat import UNANSWERED_SECONDS, Heartbeat
 from razorg.core.scaling import Use, connections_to_close, connections_to_open
 from razorg.errors import Unreachable
+from razorg.link.ticker import current_ticker
 from razorg.transport.address import Address
 
 #: A connection that ends sooner, and never answered, is a failed attempt when it is not the
@@ -32,7 +33,7 @@ from razorg.transport.address import Address
 _PROVEN_SECONDS = 1.0
 
 
-class Upkeep(Bound):
+class Upkeep:
     """The streams of one address, and what happens to them."""
 
     def __init__(
@@ -55,6 +56,10 @@ class Upkeep(Bound):
         self._unproven = 0  # connections in a row that were good for nothing
         self._backoff = Backoff(config.reconnect_max, config.reconnect_idle_max, random.random)
         self._pending = Pending()
+        self._hub = get_hub()
+        self._ticker = current_ticker()
+        self._ticker.add(self)
+        weakref.finalize(self, self._pending.abandon, self._hub).atexit = False
 
     # what happens
 

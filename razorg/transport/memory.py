@@ -1,18 +1,25 @@
-"""``memory://name``: connections inside one thread, for tests of razorg and of its users.
+"""``memory://name``: connections inside one process, for tests of razorg and of its users.
 
-Nothing leaves the process, and there is no timing but that of the greenlets: each direction is a
-bounded queue of bytes that behaves as a socket does.
+Inside one thread nothing leaves the process, and there is no timing but that of the greenlets:
+each direction is a bounded queue of bytes that behaves as a socket does.  Between threads it is
+a pair of sockets.
 """
 
 from __future__ import annotations
 
+import _socket
 import errno
+import socket
 from collections import deque
 from collections.abc import Sequence
 
+from gevent import get_hub
 from gevent.event import Event
 
 from razorg.transport.address import Address
+from razorg.transport.base import Connection
+from razorg.transport.original import system_socket
+from razorg.transport.sockets import SocketConnection
 from razorg.wire.heads import Buffer
 
 #: What one direction holds before a write takes no more.
@@ -141,19 +148,36 @@ class MemoryListener:
     def __init__(self, address: Address, registry: dict[str, MemoryListener]) -> None:
         self.address = address
         self._registry = registry
-        self._waiting: deque[MemoryConnection] = deque()
+        self._waiting: deque[Connection] = deque()
+        self._hub = get_hub()
         self._arrived = Event()
         self._is_closed = False
         registry[address.name] = self
 
-    def connect(self) -> MemoryConnection:
+    def connect(self) -> Connection:
         """A new connection; the other end waits in ``accept``."""
+        if get_hub() is not self._hub:
+            return self._connect_across()
         client, server = memory_pair(str(self.address))
-        self._waiting.append(server)
-        self._arrived.set()
+        self._arrive(server)
         return client
 
-    def accept(self) -> MemoryConnection:
+    def _connect_across(self) -> Connection:
+        client, server = (system_socket(fileno=end.detach()) for end in _socket.socketpair())
+        self._hub.loop.run_callback_threadsafe(self._arrive_across, server)
+        return SocketConnection(client, str(self.address))
+
+    def _arrive_across(self, sock: socket.socket) -> None:
+        if self._is_closed:
+            sock.close()
+        else:
+            self._arrive(SocketConnection(sock, str(self.address)))
+
+    def _arrive(self, server: Connection) -> None:
+        self._waiting.append(server)
+        self._arrived.set()
+
+    def accept(self) -> Connection:
         while not self._waiting:
             if self._is_closed:
                 raise OSError(errno.EBADF, "the listener was closed")
@@ -179,7 +203,7 @@ class MemoryTransport:
     def __init__(self) -> None:
         self._listeners: dict[str, MemoryListener] = {}
 
-    def connect(self, address: Address, timeout: float) -> MemoryConnection:
+    def connect(self, address: Address, timeout: float) -> Connection:
         listener = self._listeners.get(address.name)
         if listener is None:
             raise ConnectionRefusedError(errno.ECONNREFUSED, f"nobody listens at {address}")

@@ -107,7 +107,7 @@ class SocketConnection:
         self._is_closed = True
         # The socket may stay open a moment longer; nothing goes through it any more.
         self._recv = self._recv_into = self._send = self._sendmsg = _refuse
-        if sys.is_finalizing():
+        if sys.is_finalizing() or self._hub.dead:
             self._sock.close()
             return
         # The descriptor must live until no watcher looks at it any more.

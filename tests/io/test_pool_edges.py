@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import threading
 import weakref
 from collections.abc import Callable
 from time import monotonic
@@ -14,6 +13,7 @@ import gevent
 import pytest
 from gevent.queue import Queue
 from support.peers import ScriptedServer, error, memory_url, reply, wait_until
+from support.pools import part_of
 
 import razorg
 from razorg.transport.address import Address
@@ -215,35 +215,6 @@ def test_a_failed_future_keeps_neither_pool_nor_blob() -> None:
         gc.enable()
 
 
-def in_another_thread(*actions: Callable[[], Any]) -> list[BaseException]:
-    """What a native thread is refused when it does these."""
-    caught: list[BaseException] = []
-
-    def use() -> None:
-        for action in actions:
-            try:
-                action()
-            except razorg.LocalProtocolError as error:
-                caught.append(error)
-        gevent.get_hub().destroy(destroy_loop=True)
-
-    thread = gevent.monkey.get_original("threading", "Thread")(target=use)
-    thread.start()
-    thread.join()
-    return caught
-
-
-def test_another_thread_does_not_harm_the_pool() -> None:
-    with razorg.RpcServer(url := memory_url(), [Service()]), razorg.connect([url]) as pool:
-        say = pool.client(Service).say
-        assert say("x") == "x"
-        caught = in_another_thread(
-            lambda: say("y"), lambda: pool.update_addresses(["memory://b"])
-        )
-        assert len(caught) == 2 and pool.addresses == [url] and say("z") == "z"
-        assert threading.active_count() >= 1
-
-
 def test_tasks_that_fail_unsent_press_back_too() -> None:
     channel: Queue[razorg.ClientTask] = Queue(1)
     pool = razorg.connect("memory://nobody", window=4)
@@ -274,14 +245,6 @@ def test_closing_ends_what_a_removed_address_still_has_to_answer() -> None:
         service.gate.set()
 
 
-def test_close_in_another_thread_changes_nothing() -> None:
-    with razorg.RpcServer(url := memory_url(), [Service()]), razorg.connect([url]) as pool:
-        say = pool.client(Service).say
-        assert say("x") == "x"
-        caught = in_another_thread(pool.close)
-        assert len(caught) == 1 and say("y") == "y"
-
-
 def test_a_task_that_failed_on_its_way_gives_its_permit_back_once() -> None:
     """Answered with a failure, it goes on to a place that fails too, and its channel is full."""
     channel: Queue[Any] = Queue(1)
@@ -293,7 +256,7 @@ def test_a_task_that_failed_on_its_way_gives_its_permit_back_once() -> None:
             peer = server.accept()
             peer.send(error(peer.read_request().seq, b"rpc_unreachable"))
             wait_until(lambda: pool.in_flight == 0 and task.is_finished)
-            stream = next(iter(pool._routing.places[0]._streams))
+            stream = next(iter(part_of(pool)._routing.places[0]._streams))
             pool.update_addresses([server.address])
             busy = [pool.send(1) for _ in range(2)]
             assert stream.is_full()

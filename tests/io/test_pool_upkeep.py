@@ -14,6 +14,7 @@ from typing import Any
 import gevent
 import pytest
 from support.peers import Peer, ScriptedServer, reply, wait_until
+from support.pools import part_of
 
 import razorg
 from razorg.client import connections, endings, journey, line, routed, stream, upkeep
@@ -33,7 +34,7 @@ class Clock:
         """Let so many seconds pass, with what the pool does in each."""
         for _ in range(seconds):
             self.now += 1.0
-            pool._place.on_tick(self.now)
+            part_of(pool)._place.on_tick(self.now)
             for _ in range(5):
                 gevent.sleep(0)
 
@@ -102,8 +103,8 @@ def test_it_grows_while_every_window_is_full_and_not_beyond() -> None:
                 request = peer.read_request()
                 peer.send(reply(request.seq, request.msg))
         wait_until(lambda: "3 in flight, 0 queued" in repr(pool))
-        for one in pool._place._streams:
-            peer = peers[list(pool._place._streams).index(one)]
+        for one in part_of(pool)._place._streams:
+            peer = peers[list(part_of(pool)._place._streams).index(one)]
             for _ in range(one.in_flight):
                 request = peer.read_request()
                 peer.send(reply(request.seq, request.msg))
@@ -247,7 +248,7 @@ def test_calls_to_an_address_that_just_failed_fail_without_an_attempt() -> None:
         with pytest.raises(razorg.Unreachable) as caught, gevent.Timeout(0.05):
             pool.call("Echo.say", "x")
         assert caught.value.sent == "no" and "efused" in str(caught.value)
-    assert pool._place._backoff.failures == 1
+    assert part_of(pool)._place._backoff.failures == 1
     pool.close()
 
 
@@ -312,7 +313,7 @@ def test_nothing_is_left_of_a_pool_of_dead_addresses(several: bool) -> None:
         pool.call("Echo.say", "x")
     except razorg.Unreachable:
         pass
-    place = pool._routing.places[0] if several else pool._place
+    place = part_of(pool)._routing.places[0] if several else part_of(pool)._place
     pending = place._pending
     assert pending._timer is not None
     with no_collection():
@@ -335,7 +336,7 @@ def test_nothing_is_left_of_a_pool_that_is_still_connecting() -> None:
             pool.call("Echo.say", "x", timeout=0.1)
         except razorg.Unreachable as error:
             assert "no connection within" in str(error)
-        pending = pool._place._pending
+        pending = part_of(pool)._place._pending
         assert len(pending.openers) == 1
         with no_collection():
             del pool

@@ -189,12 +189,11 @@ def test_a_dropped_stream_closes_its_connection(state: str) -> None:
             peer.expect_eof()
 
 
-@pytest.mark.parametrize("use", ["send", "call", "ping", "close"])
+@pytest.mark.parametrize("use", ["send", "ping", "close"])
 def test_another_thread_is_told_to_keep_away(use: str) -> None:
     with linked() as (stream, peer):
         raised: list[BaseException] = []
-        uses = {"send": lambda: stream.send(2), "call": lambda: ask(stream, 0.1),
-                "ping": lambda: stream.ping(timeout=0.1), "close": lambda: stream.close(0.1)}
+        uses = {"send": lambda: stream.send(2), "ping": lambda: stream.ping(timeout=0.1), "close": lambda: stream.close(0.1)}
 
         def run() -> None:
             try:

@@ -1,0 +1,1 @@
+"""Threads and processes: which hub serves a thread, how threads wait for each other, forks."""

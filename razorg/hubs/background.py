@@ -1,0 +1,114 @@
+"""The one I/O thread of the process, for threads that have no hub of their own.
+
+It is started by the first call that needs it, and ends with the interpreter.
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable
+from typing import Any
+
+from gevent import get_hub, monkey
+from gevent.event import Event
+
+from razorg.errors import LocalProtocolError
+from razorg.hubs.forks import tell_of_forks
+from razorg.hubs.remote import run_in_hub
+from razorg.hubs.wake import allocate_lock
+
+_start_new_thread = monkey.get_original("_thread", "start_new_thread")
+
+#: How long the end of the interpreter waits for the end of the thread.
+_STOP_SECONDS = 2.0
+
+
+class IoThread:
+    """A native thread that runs a hub until it is stopped."""
+
+    def __init__(self) -> None:
+        self._failure: BaseException | None = None
+        self._started = allocate_lock()
+        self._started.acquire()
+        self._ended = allocate_lock()
+        self._ended.acquire()
+        _start_new_thread(self._main, ())
+        self._started.acquire()
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """End the thread, and what runs in it; blocks at most for two seconds."""
+        self.hub.loop.run_callback_threadsafe(self._stopping.set)
+        self._ended.acquire(True, _STOP_SECONDS)
+
+    def _main(self) -> None:
+        try:
+            self.hub = get_hub()
+            self._stopping = Event()
+            alive = self.hub.loop.async_()
+            alive.start(_nothing)  # so that a loop with nothing to do waits
+        except BaseException as error:  # it is the starter's
+            self._failure = error
+            return
+        finally:
+            self._started.release()
+        try:
+            self._stopping.wait()
+        finally:
+            alive.close()
+            self.hub.destroy(destroy_loop=True)
+            self._ended.release()
+
+
+class _State:
+    """The thread, once there is one."""
+
+    def __init__(self) -> None:
+        self.after_fork()
+        tell_of_forks(self)
+
+    def after_fork(self) -> None:
+        """The thread stayed with the parent."""
+        self.thread: IoThread | None = None
+        self.is_over = False
+        self.lock = allocate_lock()
+
+
+def background_hub() -> Any:
+    """The hub of the I/O thread, which is started if need be; LocalProtocolError at exit."""
+    with _state.lock:
+        if _state.is_over:
+            raise LocalProtocolError("the interpreter is about to end")
+        if _state.thread is None:
+            _state.thread = IoThread()
+            atexit.register(_at_exit)
+        return _state.thread.hub
+
+
+def run_in_background(function: Callable[..., Any], *args: Any) -> Any:
+    """Call the function in the I/O thread, and wait for what it returns or raises.
+
+    Blocks this thread, or only this greenlet where there is a hub.
+    """
+    return run_in_hub(background_hub(), function, *args)
+
+
+def is_background(hub: Any) -> bool:
+    """Whether it is the hub of the I/O thread."""
+    thread = _state.thread
+    return thread is not None and thread.hub is hub
+
+
+def _at_exit() -> None:
+    with _state.lock:
+        _state.is_over = True
+    if _state.thread is not None:
+        _state.thread.stop()
+
+
+def _nothing() -> None:
+    pass
+
+
+_state = _State()

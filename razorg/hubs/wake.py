@@ -1,0 +1,50 @@
+"""Waiting for something that happens in another thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gevent import getcurrent, monkey
+from gevent.event import Event
+
+from razorg.errors import LocalProtocolError
+from razorg.hubs.here import hub_here
+
+allocate_lock = monkey.get_original("_thread", "allocate_lock")
+
+
+class Wake:
+    """Wakes, once, the one who made it and waits: its greenlet, or a thread that has no hub."""
+
+    def __init__(self) -> None:
+        self._hub = hub_here()
+        if self._hub is None:
+            self._lock = allocate_lock()
+            self._lock.acquire()
+        elif self._hub is getcurrent():
+            raise LocalProtocolError("a callback in the hub cannot wait for another thread")
+        else:
+            self._event = Event()
+
+    def set(self, *_: Any) -> None:
+        """It has happened; from any thread, once."""
+        if self._hub is None:
+            self._lock.release()
+        elif not self._hub.dead:
+            self._hub.loop.run_callback_threadsafe(self._event.set)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block this greenlet, or this thread where it has no hub; False after ``timeout``."""
+        if self._hub is None:
+            return bool(self._lock.acquire(True, -1 if timeout is None else timeout))
+        # What comes from other threads does not count as something to wait for: this does.
+        alive = self._hub.loop.async_()
+        alive.start(_nothing)
+        try:
+            return bool(self._event.wait(timeout))
+        finally:
+            alive.close()
+
+
+def _nothing() -> None:
+    pass
