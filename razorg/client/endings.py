@@ -157,6 +157,9 @@ class StreamEndings:
     def _expire(self, call: Call) -> None:
         written = call.frame is None
         where = "the request was written" if written else "the request was not yet written"
+        blocked = self._ticker.blocked_since(call.deadline - call.timeout)
+        if blocked is not None:
+            where += f"; the hub of this thread was blocked {blocked}"
         self.cancel(
             call,
             CallTimeout(

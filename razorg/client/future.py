@@ -115,8 +115,7 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
             return True
         wake = Wake()
         until = None if timeout is None else monotonic() + timeout
-        run_there = self._hub.loop.run_callback_threadsafe
-        run_there(self.rawlink, wake.set)
+        self.run_in_its_hub(self.rawlink, wake.set)
         try:
             while not wake.wait(_LOOK_SECONDS if until is None else until - monotonic()):
                 if until is not None:
@@ -128,7 +127,7 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
                         f"{self!r} belongs to another thread, which does not run its greenlets"
                     )
         finally:
-            run_there(self.unlink, wake.set)
+            self.run_in_its_hub(self.unlink, wake.set)
         return True
 
     def done(self) -> bool:
@@ -183,11 +182,19 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
         self._link(copy)
         return other
 
+    def belongs_to(self, hub: Any) -> bool:
+        """Whether it is settled in this hub."""
+        return self._hub is hub
+
+    def run_in_its_hub(self, function: Callable[..., Any], *args: Any) -> None:
+        """Have its hub call the function soon; from any thread."""
+        self._hub.loop.run_callback_threadsafe(function, *args)
+
     def _link(self, callback: Callable[[Any], None]) -> None:
         if hub_if_any() is self._hub:
             self.rawlink(callback)
         else:
-            self._hub.loop.run_callback_threadsafe(self.rawlink, callback)
+            self.run_in_its_hub(self.rawlink, callback)
 
     def __repr__(self) -> str:
         state = "pending"

@@ -100,11 +100,17 @@ def is_background(hub: Any) -> bool:
     return thread is not None and thread.hub is hub
 
 
+def is_running() -> bool:
+    """Whether the I/O thread has been started."""
+    return _state.thread is not None
+
+
 def _at_exit() -> None:
     with _state.lock:
         _state.is_over = True
-    if _state.thread is not None:
-        _state.thread.stop()
+    thread, _state.thread = _state.thread, None
+    if thread is not None:
+        thread.stop()
 
 
 def _nothing() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gevent import get_hub
 
+from razorg.hubs.forks import tell_of_forks
 from razorg.transport.address import Address
 from razorg.wire.heads import Buffer
 
@@ -38,6 +39,7 @@ class SocketConnection:
         self._recv_into: Any = sock.recv_into
         self._send: Any = sock.send
         self._sendmsg: Any = sock.sendmsg
+        tell_of_forks(self)
 
     def read(self, max_bytes: int) -> bytes | None:
         try:
@@ -115,6 +117,12 @@ class SocketConnection:
             (self._readable, self._writable), _closed_here(), self._sock.close
         )
 
+    def after_fork(self) -> None:
+        """In a forked child: close the descriptor at once, and say nothing to the peer."""
+        self._is_closed = True
+        self._recv = self._recv_into = self._send = self._sendmsg = _refuse
+        _close_at_once(self._hub, (self._readable, self._writable), self._sock)
+
     def _check_open(self) -> None:
         if self._is_closed:
             raise _closed_here()
@@ -130,6 +138,7 @@ class SocketListener:
         self._hub = get_hub()
         self._readable = self._hub.loop.io(sock.fileno(), _READ)
         self._is_closed = False
+        tell_of_forks(self)
 
     def accept(self) -> SocketConnection:
         while not self._is_closed:
@@ -151,12 +160,31 @@ class SocketListener:
     def fileno(self) -> int:
         return self._sock.fileno()
 
+    def after_fork(self) -> None:
+        """In a forked child: the listener is the parent's, and so is what belongs to it."""
+        self._is_closed = True
+        _close_at_once(self._hub, (self._readable,), self._sock)
+
     def close(self) -> None:
         if not self._is_closed:
             self._is_closed = True
             self._hub.cancel_waits_close_and_then(
                 (self._readable,), _closed_here(), self._sock.close
             )
+
+
+def _close_at_once(hub: Any, watchers: Sequence[Any], sock: socket.socket) -> None:
+    """Close it now; who waits for it is told when the hub runs.
+
+    A child may never run its hub, and until its copy is closed, too, the peer does not see the
+    parent close the connection.
+    """
+    for watcher in watchers:
+        waiter = getattr(watcher.callback, "__self__", None)
+        watcher.close()
+        if waiter is not None:
+            hub.loop.run_callback(waiter.throw, _closed_here())
+    sock.close()
 
 
 def _refuse(*_: Any) -> Any:

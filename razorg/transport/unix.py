@@ -36,6 +36,10 @@ class UnixListener(SocketListener):
         self._file = None
         super().close()
 
+    def after_fork(self) -> None:
+        self._file = None
+        super().after_fork()
+
 
 class UnixTransport:
     """Stream sockets of the Unix domain."""
