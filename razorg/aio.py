@@ -55,12 +55,6 @@ def wrap_future(future: RpcFuture[ResultT]) -> asyncio.Future[ResultT]:
     hub does not run while the loop does: make it with ``await call(razorg.submit, …)``.
     """
     loop = asyncio.get_running_loop()
-    if future.belongs_to(hub_if_any()) and not future.done():
-        if not monkey.is_module_patched("select"):
-            raise LocalProtocolError(
-                f"{future!r} was made in the thread of the asyncio loop, which keeps it from "
-                "ending; make it with: await razorg.aio.call(razorg.submit, …)"
-            )
     wrapped: asyncio.Future[ResultT] = loop.create_future()
 
     def copy() -> None:
@@ -81,6 +75,14 @@ def wrap_future(future: RpcFuture[ResultT]) -> asyncio.Future[ResultT]:
         except RuntimeError:
             pass  # the loop is closed: nobody waits
 
+    if future.done():
+        copy()
+        return wrapped
+    if future.belongs_to(hub_if_any()) and not monkey.is_module_patched("select"):
+        raise LocalProtocolError(
+            f"{future!r} was made in the thread of the asyncio loop, which keeps it from ending; "
+            "make it with: await razorg.aio.call(razorg.submit, …)"
+        )
     wrapped.add_done_callback(cancel)
     future.run_in_its_hub(future.rawlink, ended)
     return wrapped

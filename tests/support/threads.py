@@ -1,14 +1,12 @@
-"""Native threads, whether or not the process is patched."""
+"""Native threads, for tests in a process that is not patched."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import gevent
-from gevent import monkey
-
-start_new_thread = monkey.get_original("_thread", "start_new_thread")
 
 
 class NativeThread:
@@ -16,7 +14,7 @@ class NativeThread:
 
     def __init__(self, function: Callable[..., Any], *args: Any) -> None:
         self._outcome: tuple[Any, BaseException | None] | None = None
-        start_new_thread(self._run, (function, args))
+        threading.Thread(target=self._run, args=(function, args), daemon=True).start()
 
     def _run(self, function: Callable[..., Any], args: Any) -> None:
         try:
