@@ -6,6 +6,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Sequence
+from contextvars import copy_context
 from typing import Any, TypeVar, Union
 
 import gevent
@@ -17,6 +18,7 @@ from razorg.codec.base import Codec
 from razorg.codec.registry import resolve_codec
 from razorg.config import ServerConfig
 from razorg.errors import LocalProtocolError
+from razorg.hubs.forks import tell_of_forks
 from razorg.link.ticker import current_ticker
 from razorg.server.acceptor import Acceptor
 from razorg.server.dispatch import Dispatch
@@ -79,6 +81,8 @@ class Server:
             raise
         self._state = "serving"
         self._hub = get_hub()
+        self._context = copy_context()
+        tell_of_forks(self)
         self._ticker = current_ticker()
         self._ticker.add(self)
         for listener in listeners:
@@ -129,6 +133,19 @@ class Server:
                 self._state = "stopped"
                 self._stopped.set()
 
+    def after_fork(self) -> None:
+        """In a forked child: the parent serves, and answers what it has read."""
+        if self._state == "stopped":
+            return
+        self._state = "stopped"
+        self._stopped.set()
+        self._ticker.discard(self)
+        for acceptor in self._acceptors:
+            acceptor.close()
+        for session in list(self._sessions):
+            session.abort()
+        self._workers.abandon()
+
     def _drain(self, timeout: float) -> None:
         if self.running:
             log.info("stopping: %d requests still run", self.running)
@@ -147,7 +164,9 @@ class Server:
         )
 
     def _serve(self, conn: Connection) -> None:
-        session = Session(conn, self._dispatch, self._workers, self.codec, self.config)
+        session = Session(
+            conn, self._dispatch, self._workers, self.codec, self.config, self._context
+        )
         greenlet = gevent.Greenlet(session.run)
         self._sessions[session] = greenlet
         greenlet.rawlink(lambda _: self._session_ended(session))

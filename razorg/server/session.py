@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from contextvars import Context
 from time import monotonic
 
 import gevent
@@ -48,6 +49,7 @@ class Session:
         workers: Workers,
         codec: Codec,
         config: ServerConfig,
+        context: Context,
     ) -> None:
         self.peer = conn.peer
         self.codec = codec
@@ -56,6 +58,7 @@ class Session:
         self._dispatch = dispatch
         self._has_inline = dispatch.inline
         self._dispatch_handle = dispatch.handle
+        self._copy_context = context.copy
         self._workers = workers
         self._hub = get_hub()
         self._reader = FrameReader(conn, RequestParser(config.limits))
@@ -149,7 +152,8 @@ class Session:
 
     def _handle(self, fields: RequestFields) -> None:
         try:
-            self._dispatch_handle(self, fields)
+            # A context of its own: what one handler sets, the next in this greenlet must not see.
+            self._copy_context().run(self._dispatch_handle, self, fields)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:

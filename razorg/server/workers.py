@@ -62,6 +62,15 @@ class Workers:
         if self._greenlets:
             log.error("%d handlers do not end when they are killed", len(self._greenlets))
 
+    def abandon(self) -> None:
+        """In a forked child: end all workers but the one that forked, which goes on there.
+
+        Never blocks.  What they do is done by their twins in the parent.
+        """
+        self._is_stopped = True
+        for greenlet in self._greenlets - {gevent.getcurrent()}:
+            greenlet.kill(block=False)
+
     def __contains__(self, greenlet: object) -> bool:
         return greenlet in self._greenlets
 
