@@ -11,9 +11,10 @@ A part (``pool.py``, ``failover.py``) belongs to one hub, with connections of it
 
 from __future__ import annotations
 
-import contextlib
 from time import monotonic
 from typing import Any, Generic, TypeVar
+
+import gevent
 
 from razorg.client.deadline import bounded, current_deadline
 from razorg.client.future import RpcFuture
@@ -98,8 +99,11 @@ class SharedPool(RawActions, Generic[PartT]):
         self._forget_the_dead()
         for hub, part in list(self._parts.items()):
             if hub is not hub_of_this_thread:
-                with contextlib.suppress(LocalProtocolError):  # it will, once its hub runs
-                    run_in_hub(hub, part.close, max(deadline - monotonic(), 0.0), text)
+                left = max(deadline - monotonic(), 0.0)
+                try:
+                    run_in_hub(hub, part.close, left, text)
+                except LocalProtocolError:  # its hub does not run now
+                    hub.loop.run_callback_threadsafe(gevent.spawn, part.close, left, text)
         part_here = self._parts.get(hub_of_this_thread)
         if part_here is not None:
             part_here.close(max(deadline - monotonic(), 0.0), text)

@@ -19,6 +19,9 @@ from razorg.hubs.wake import allocate_lock
 
 _start_new_thread = monkey.get_original("_thread", "start_new_thread")
 
+#: How long calls wait for the I/O thread, which does nothing that takes long, if callables for
+#: ``notify`` and done callbacks do not.
+_PATIENCE_SECONDS = 10.0
 #: How long the end of the interpreter waits for the end of the thread.
 _STOP_SECONDS = 2.0
 
@@ -89,9 +92,10 @@ def background_hub() -> Any:
 def run_in_background(function: Callable[..., Any], *args: Any) -> Any:
     """Call the function in the I/O thread, and wait for what it returns or raises.
 
-    Blocks this thread, or only this greenlet where there is a hub.
+    Blocks this thread, or only this greenlet where there is a hub.  LocalProtocolError when
+    something blocks the I/O thread itself; then the function is not called.
     """
-    return run_in_hub(background_hub(), function, *args)
+    return run_in_hub(background_hub(), function, *args, patience=_PATIENCE_SECONDS)
 
 
 def is_background(hub: Any) -> bool:

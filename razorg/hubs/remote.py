@@ -12,7 +12,7 @@ from razorg.errors import LocalProtocolError
 from razorg.hubs.wake import Wake
 
 #: A hub that does not start a job for so long is not running: its thread does something else.
-_PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 1.0
 
 
 class Job:
@@ -23,9 +23,7 @@ class Job:
 
     value: Any = None
     error: BaseException | None = None
-    has_started = False
     _greenlet: Any = None
-    _is_cancelled = False
 
     def __init__(
         self, hub: Any, function: Callable[..., Any], args: Any, done: Callable[[], Any]
@@ -35,19 +33,29 @@ class Job:
         self._args = args
         self._done = done
         self._context = copy_context()
+        self._tickets = [self]  # whoever takes it, in one step, starts the job or calls it off
         self._loop.run_callback_threadsafe(self._spawn)
 
     def cancel(self) -> None:
         """End it with GreenletExit, from any thread: nobody waits for it any more."""
-        self._is_cancelled = True
-        self._loop.run_callback_threadsafe(self._kill)
+        if not self.call_off():
+            self._loop.run_callback_threadsafe(self._kill)
+
+    def call_off(self) -> bool:
+        """Let it never start; False when it has started.  From any thread."""
+        try:
+            self._tickets.pop()
+        except IndexError:
+            return False
+        return True
 
     def _spawn(self) -> None:
-        if not self._is_cancelled:
+        if self._tickets:
             self._greenlet = gevent.spawn(self._run)
 
     def _run(self) -> None:
-        self.has_started = True
+        if not self.call_off():  # this takes the ticket
+            return
         try:
             self.value = self._context.run(self._function, *self._args)
         except BaseException as error:  # whatever it is: it is for the one who waits
@@ -60,21 +68,21 @@ class Job:
             self._greenlet.kill(block=False)
 
 
-def run_in_hub(hub: Any, function: Callable[..., Any], *args: Any) -> Any:
+def run_in_hub(
+    hub: Any, function: Callable[..., Any], *args: Any, patience: float = PATIENCE_SECONDS
+) -> Any:
     """Call the function in a greenlet of another thread's hub; what it returns or raises.
 
     Blocks this greenlet, or this thread where it has no hub.  LocalProtocolError when that hub
-    does not run within a second; the call is made when it does.
+    does not run for so many seconds: then the function was not called, and will not be.
     """
     wake = Wake()
     job = Job(hub, function, args, wake.set)
     try:
-        if not wake.wait(_PATIENCE_SECONDS):
-            if not job.has_started:
+        if not wake.wait(patience):
+            if job.call_off():
                 raise LocalProtocolError(f"the thread of {hub!r} does not run its greenlets now")
             wake.wait()
-    except LocalProtocolError:
-        raise
     except BaseException:
         job.cancel()
         raise

@@ -20,7 +20,7 @@ from support.pools import part_of
 from support.threads import NativeThread, in_thread
 
 import razorg
-from razorg.hubs.background import background_hub
+from razorg.hubs.background import background_hub, run_in_background
 
 ADDRESSES = ("memory", "tcp://127.0.0.1:0")
 
@@ -348,3 +348,31 @@ def test_bytes_in_order_when_a_thread_sends(served: Any) -> None:
         request = peer.read_request()
         peer.send(reply(request.seq))
         assert thread.get() is None and request.action == 7
+
+
+def test_a_job_that_is_called_off_is_never_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(razorg.hubs.background, "_PATIENCE_SECONDS", 0.02)
+    done: list[str] = []
+    started, go_on = threading.Event(), threading.Event()
+
+    def block() -> None:
+        started.set()
+        go_on.wait()
+
+    background_hub().loop.run_callback_threadsafe(block)
+    started.wait()
+    with pytest.raises(razorg.LocalProtocolError, match="does not run its greenlets"):
+        run_in_background(done.append, "no")
+    go_on.set()
+    assert in_thread(run_in_background, len, "abc") == 3 and done == []
+
+
+def test_close_while_another_hub_does_not_run() -> None:
+    with razorg.RpcServer("tcp://127.0.0.1:0", [Service()]) as server:
+        pool = razorg.connect(server.addresses[0])
+        assert pool.client(Service).double(1) == 2
+        thread = NativeThread(pool.close)
+        while thread.is_running:
+            time.sleep(0.001)  # blocks the hub on purpose
+        thread.get()
+        wait_until(lambda: server.connections == 0)
