@@ -41,8 +41,7 @@ class Workers:
     def wake(self, session: Backlog) -> None:
         """Have a worker run ``session.run_backlog()`` soon.  Never blocks."""
         if self._idle <= self._sessions.qsize():
-            self._idle += 1
-            self._greenlets.add(gevent.spawn(self._work))
+            self._hire()
         self._sessions.put(session)
 
     def trim(self) -> None:
@@ -77,6 +76,10 @@ class Workers:
     def __len__(self) -> int:
         return len(self._greenlets)
 
+    def _hire(self) -> None:
+        self._idle += 1
+        self._greenlets.add(gevent.spawn(self._work))
+
     def _work(self) -> None:
         is_idle = True
         try:
@@ -90,6 +93,10 @@ class Workers:
                 self._idle += 1
                 is_idle = True
         finally:
-            if is_idle:
-                self._idle -= 1
             self._greenlets.discard(gevent.getcurrent())
+            if is_idle:
+                # Struck from outside, as by a Timeout that a handler has forgotten; if it was
+                # woken already, a session waits for it.
+                self._idle -= 1
+                if self._idle < self._sessions.qsize() and not self._is_stopped:
+                    self._hire()
