@@ -39,6 +39,7 @@ from razorg.errors import (
 )
 from razorg.link.watch import watch_blocking
 from razorg.server.dispatch import Dispatch, Request, Respond
+from razorg.server.inherit import inherited_sockets
 from razorg.transport.base import Connection, Listener, Transport
 from razorg.transport.registry import register_transport
 
@@ -90,6 +91,7 @@ __all__ = [
     "connect",
     "deadline",
     "diagnose",
+    "inherited_sockets",
     "method",
     "register_transport",
     "service",

@@ -19,7 +19,7 @@ settings.load_profile("ci")
 
 HERE = Path(__file__).parent
 #: Folders whose tests open connections.
-CHECKED = ("io", "conformance", "interop", "faults")
+CHECKED = ("io", "conformance", "interop", "faults", "gunicorn")
 #: Fixtures of a wider scope that hold connections for many tests, and close them at their own end.
 HOLDERS = {"world"}
 SETTLE_SECONDS = 2.0

@@ -173,7 +173,8 @@ class RpcServer(Server):
     """Serves typed services, a Dispatch for raw actions, or both.
 
     ``listen`` is a URL (``tcp://host:port``, ``unix:///path``, ``memory://name``), a
-    ``"host:port"``, a ``(host, port)`` pair, a bound socket, a list of these, or None.
+    ``"host:port"``, a ``(host, port)`` pair, a bound socket, a list of these, or None: then
+    ``start(listen)`` takes them, or gunicorn has them.
     A string action whose service is registered goes to the services, the rest to ``dispatch``.
     With services it also answers ``Razorg.describe``, unless ``reflection=False``.
     Takes the names of ServerConfig as keywords.  Nothing is opened before ``start()``.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from typing import Any, TypeVar, Union
 
@@ -19,10 +20,14 @@ from razorg.codec.registry import resolve_codec
 from razorg.config import ServerConfig
 from razorg.errors import LocalProtocolError
 from razorg.hubs.forks import tell_of_forks
+from razorg.hubs.here import hub_if_any
 from razorg.link.ticker import current_ticker
 from razorg.server.acceptor import Acceptor
 from razorg.server.dispatch import Dispatch
+from razorg.server.http import refuse
+from razorg.server.inherit import InheritedSocket
 from razorg.server.session import Session
+from razorg.server.successor import start_successor
 from razorg.server.workers import Workers
 from razorg.transport import registry
 from razorg.transport.address import Address
@@ -48,7 +53,9 @@ class Server:
         self._sessions: dict[Session, gevent.Greenlet[[], None]] = {}
         self._workers = Workers()
         self._places = BoundedSemaphore(config.max_connections)
+        self._ended_read_requests = 0  # of the sessions that have ended
         self._state = "new"
+        self._successor_is_coming = False
         self._stopping = Event()
         self._stopped = Event()
 
@@ -67,13 +74,25 @@ class Server:
         """How many requests were read and wait for their answer."""
         return sum(session.running for session in self._sessions)
 
-    def start(self) -> None:
-        """Listen and accept, in greenlets of their own; OSError when an address cannot be had."""
+    @property
+    def read_requests(self) -> int:
+        """How many requests were read since the start, pings included."""
+        return self._ended_read_requests + sum(item.read_requests for item in self._sessions)
+
+    def start(self, listen: ListenTo = None) -> None:
+        """Listen and accept, in greenlets of their own, at ``listen`` and what it was made with.
+
+        OSError when an address cannot be had.  LocalProtocolError when there is none at all: a
+        server that nobody can reach was not meant.
+        """
         if self._state != "new":
             raise LocalProtocolError(f"{self!r} cannot be started again")
+        targets = self._listen + [_listen_target(item) for item in _as_list(listen)]
+        if not targets:
+            raise LocalProtocolError(f"{self!r}: neither RpcServer nor start() was given one")
         listeners = []
         try:
-            for target in self._listen:
+            for target in targets:
                 listeners.append(registry.listen(target))
         except BaseException:
             for listener in listeners:
@@ -87,6 +106,9 @@ class Server:
         self._ticker.add(self)
         for listener in listeners:
             self._acceptors.append(Acceptor(listener, self._places, self._serve))
+        for target in targets:
+            if isinstance(target, InheritedSocket):
+                target.taken()
 
     def serve_forever(self) -> None:
         """Start if need be, and block until ``stop()`` was called (from a greenlet or signal)."""
@@ -106,7 +128,7 @@ class Server:
         Idempotent: a second caller waits for the first.
         """
         if self._state != "new":
-            if get_hub() is not self._hub:
+            if hub_if_any() is not self._hub:
                 raise LocalProtocolError(f"{self!r} belongs to another thread")
             if self._is_part_of_this(gevent.getcurrent()):  # it cannot wait for its own end
                 gevent.spawn(self.stop, timeout)
@@ -146,6 +168,44 @@ class Server:
             session.abort()
         self._workers.abandon()
 
+    def start_successor(
+        self, command: Sequence[str], timeout: float = 30.0
+    ) -> subprocess.Popen[bytes]:
+        """Run a command that serves at this server's listeners too; blocks until it does.
+
+        Its server listens at ``razorg.inherited_sockets()``.  When this returns both accept, and
+        it is time for ``stop()``: no connection is refused.  So a restart at SIGHUP is::
+
+            server = razorg.RpcServer(razorg.inherited_sockets() or "tcp://…", services)
+
+            def restart():  # gevent gives it a greenlet
+                server.start_successor([sys.executable, *sys.orig_argv[1:]])
+                server.stop()
+
+            gevent.signal_handler(signal.SIGHUP, restart)
+            server.serve_forever()
+
+        ChildProcessError when the process ends instead, TimeoutError when it is not ready after
+        ``timeout`` seconds; it is gone then, and this server goes on as before.  A socket file
+        stays when this server stops, and when the successor does.
+        """
+        if self._state != "serving" or self._successor_is_coming:
+            raise LocalProtocolError(f"{self!r} cannot start a successor now")
+        if hub_if_any() is not self._hub or gevent.getcurrent() is self._hub:
+            raise LocalProtocolError("start_successor is for a greenlet of the server's thread")
+        self._successor_is_coming = True
+        try:
+            listeners = [acceptor.listener for acceptor in self._acceptors]
+            return start_successor(listeners, command, timeout)
+        finally:
+            self._successor_is_coming = False
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """As a WSGI application it answers 426 and says how it is served; gunicorn wants one."""
+        return refuse(environ, start_response)
+
     def _drain(self, timeout: float) -> None:
         if self.running:
             log.info("stopping: %d requests still run", self.running)
@@ -174,6 +234,7 @@ class Server:
 
     def _session_ended(self, session: Session) -> None:
         del self._sessions[session]
+        self._ended_read_requests += session.read_requests
         self._places.release()
 
     def on_tick(self, now: float) -> None:

@@ -27,6 +27,7 @@ from razorg.link.outbox import Outbox
 from razorg.link.reading import FrameReader
 from razorg.link.writing import FrameWriter
 from razorg.server.dispatch import Dispatch, dropped_frame
+from razorg.server.http import START_BYTES, refusal
 from razorg.server.workers import Workers
 from razorg.transport.base import Connection
 from razorg.wire.encoder import response_frame
@@ -61,7 +62,8 @@ class Session:
         self._copy_context = context.copy
         self._workers = workers
         self._hub = get_hub()
-        self._reader = FrameReader(conn, RequestParser(config.limits))
+        self._parser = RequestParser(config.limits)
+        self._reader = FrameReader(conn, self._parser)
         self._writer = FrameWriter(conn)
         self._outbox: Outbox[Frame] = Outbox()
         self._backlog: deque[RequestFields] = deque()
@@ -74,6 +76,8 @@ class Session:
         self._is_dead = False
         self.writer: gevent.Greenlet[[], None] | None = None
         self._heard_at = monotonic()
+        #: How many requests were read, pings included.
+        self.read_requests = 0
 
     # the reader greenlet
 
@@ -96,6 +100,7 @@ class Session:
         try:
             while (frames := self._reader.read()) is not None:
                 self._heard_at = monotonic()
+                self.read_requests += len(frames)
                 for fields in frames:
                     self._take(fields)
                 if self._backlog and not self._worker_is_coming:
@@ -105,6 +110,14 @@ class Session:
                     self._heard_at = monotonic()
         except RemoteProtocolError as error:
             log.warning("%s broke the protocol, closing: %s", self.peer, error)
+            self._refuse_http()
+
+    def _refuse_http(self) -> bool:
+        """Tell a peer that began with HTTP what this is; whether it did."""
+        response = None if self.read_requests else refusal(self._parser.start_of_rest(START_BYTES))
+        if response is not None:
+            self._put(response)
+        return response is not None
 
     def _take(self, fields: RequestFields) -> None:
         if self._is_dead:
@@ -240,6 +253,10 @@ class Session:
         config = self.config
         if self._reader.is_late(now, config.read_timeout, config.limits):
             reason = "stopped in the middle of a request"
+            if self._refuse_http():  # one that is shorter than a frame's head
+                log.info("closing the connection of %s: it speaks HTTP", self.peer)
+                self.drain()
+                return
         elif self._writer.is_late(now, config.write_timeout, config.limits):
             reason = "does not read its responses"
         elif self._is_idle and now - self._heard_at > config.idle_timeout:

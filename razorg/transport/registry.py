@@ -9,7 +9,8 @@ from razorg.transport.address import Address, AddressLike, parse_address
 from razorg.transport.base import Connection, Listener, Transport
 from razorg.transport.memory import MemoryTransport
 from razorg.transport.original import system_socket
-from razorg.transport.tcp import TcpTransport, tcp_listener
+from razorg.transport.sockets import is_listening
+from razorg.transport.tcp import BACKLOG, TcpTransport, tcp_listener
 from razorg.transport.unix import UnixTransport, unix_listener
 
 ListenLike = Union[AddressLike, socket.socket]
@@ -55,7 +56,8 @@ def listen(where: Address | socket.socket) -> Listener:
             ) from error
     sock = system_socket(fileno=socket.dup(where.fileno()))
     try:
-        sock.listen(1024)
+        if not is_listening(sock):  # whoever made it listen has chosen its backlog
+            sock.listen(BACKLOG)
         if sock.family == socket.AF_UNIX:
             return unix_listener(sock)
         return tcp_listener(sock)

@@ -187,6 +187,14 @@ def _close_at_once(hub: Any, watchers: Sequence[Any], sock: socket.socket) -> No
     sock.close()
 
 
+def is_listening(sock: socket.socket) -> bool:
+    """Whether the socket listens already; False where the system does not tell."""
+    try:
+        return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except (AttributeError, OSError):
+        return False
+
+
 def _refuse(*_: Any) -> Any:
     raise _closed_here()
 

@@ -20,15 +20,20 @@ log = logging.getLogger("razorg")
 
 
 class UnixListener(SocketListener):
-    """Accepts connections at a socket file, and removes the file when closed if it made it."""
+    """Accepts connections at a socket file, and removes the file when closed if it made it.
+
+    Unless ``keeps_file`` is set: then another process listens at the same file.
+    """
 
     def __init__(self, sock: socket.socket, address: Address, owns_file: bool) -> None:
         super().__init__(sock, address)
         self._file = _identity(address.name) if owns_file else None
+        self.keeps_file = False
 
     def close(self) -> None:
         # Another server may have replaced the file: only our own is removed.
-        if self._file is not None and self._file == _identity(self.address.name):
+        is_ours = self._file is not None and self._file == _identity(self.address.name)
+        if is_ours and not self.keeps_file:
             try:
                 os.unlink(self.address.name)
             except OSError as error:

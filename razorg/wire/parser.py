@@ -50,7 +50,12 @@ class FrameParser(Generic[FieldsT]):
         self._needed = self.head.size  # no use to look at the tail before it has this size
         self._body: Body | None = None  # the big body that is being received
         self._body_head: tuple[Any, ...] = ()
+        self._refused = b""
         self.error: RemoteProtocolError | None = None
+
+    def start_of_rest(self, count: int) -> bytes:
+        """The first bytes of what is no frame: it was refused, or is not whole yet."""
+        return bytes((self._refused or self._tail)[:count])
 
     @property
     def is_partial(self) -> bool:
@@ -96,6 +101,7 @@ class FrameParser(Generic[FieldsT]):
             position = self._scan(data, frames)
         except RemoteProtocolError as error:
             self.error = error
+            self._refused = data
             return frames
         if self._body is not None:
             self._body.take(memoryview(data)[position:])  # never all of it: _scan saw to that
