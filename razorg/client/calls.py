@@ -63,7 +63,8 @@ def is_ok(outcome: Outcome) -> bool:
 
 def value_of(method: Method, outcome: Outcome) -> Any:
     """The value of an outcome; raises the error that it is, or that the response holds."""
-    if isinstance(outcome, BaseException):
+    if outcome.__class__ is not tuple:
+        assert isinstance(outcome, BaseException)
         try:
             raise outcome
         finally:
@@ -82,6 +83,12 @@ def value_of(method: Method, outcome: Outcome) -> Any:
 class BlockingCall:
     """A call whose caller waits; nobody else sees it, so waking the greenlet is all it takes."""
 
+    # Set by the stream when it sends the call.
+    seq: int
+    frame: Frame | None
+    deadline: float
+    timeout: float
+
     __slots__ = (
         "_run_callback",
         "_switch",
@@ -98,9 +105,6 @@ class BlockingCall:
         self, method: Method, run_callback: Callable[..., Any], switch: Callable[..., Any]
     ) -> None:
         self.method = method
-        self.seq = 0
-        self.frame: Frame | None = None
-        self.deadline = self.timeout = 0.0
         self.outcome: Outcome | None = None
         self._run_callback = run_callback
         self._switch = switch

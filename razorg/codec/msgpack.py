@@ -10,7 +10,7 @@ import msgspec
 from razorg.codec.base import Codec, Decoder
 from razorg.codec.ext import may_hold_timestamp, refuse_timestamps
 from razorg.codec.path import ENCODE_FAILURES, encode_error
-from razorg.codec.typed import BUILTIN_TYPES, converter, is_untyped
+from razorg.codec.typed import BUILTIN_TYPES, decoder_with
 from razorg.errors import DecodeError
 from razorg.wire.heads import Buffer
 
@@ -40,7 +40,7 @@ def _unpack(data: Buffer) -> Any:
         raise DecodeError(f"{len(error.extra)} bytes after the value") from None
     except _DECODE_FAILURES as error:
         raise DecodeError(f"not msgpack: {str(error) or type(error).__name__}") from None
-    if b"\xff" in data and may_hold_timestamp(data):
+    if (0xFF in data or data.__class__ is memoryview) and may_hold_timestamp(data):
         refuse_timestamps(value)
     return value
 
@@ -73,10 +73,7 @@ class MsgpackCodec(Codec):
         return self.decoder(type)(data)
 
     def decoder(self, type: Any) -> Decoder:
-        if is_untyped(type):
-            return _unpack
-        convert = converter(type)
-        return lambda data: convert(_unpack(data))
+        return decoder_with(_unpack, type)
 
 
 def _pack_objects(value: Any) -> bytes:

@@ -7,13 +7,14 @@ wants and tried again, so that leniency costs nothing on the way that is taken n
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
 
+from razorg.codec.base import Decoder
 from razorg.errors import DecodeError
+from razorg.wire.heads import Buffer
 
 #: Types that msgspec passes through; without bytes in it, a str would be base64-decoded.
 BUILTIN_TYPES = (bytes, bytearray, memoryview)
@@ -62,37 +63,39 @@ def check_type(type: Any) -> None:
             raise TypeError(f"{type!r} is no type that travels; use a dataclass or builtins")
 
 
-def converter(type: Any) -> Callable[[Any], Any]:
-    """A function that turns a plain value into ``type``, or raises DecodeError."""
+def decoder_with(unpack: Decoder, type: Any) -> Decoder:
+    """A function from bytes to ``type``, by way of the plain value; it raises DecodeError."""
     if is_untyped(type):
-        return lambda value: value
+        return unpack
     if type is None:
         type = _NONE
     if type in _SCALARS:
         scalar = type
 
-        def convert_scalar(value: Any) -> Any:
+        def decode_scalar(data: Buffer) -> Any:
+            value = unpack(data)
             return value if value.__class__ is scalar else convert(value, scalar)
 
-        return convert_scalar
+        return decode_scalar
     if get_origin(type) is tuple and _SCALARS.issuperset(get_args(type)):
-        return _scalars_converter(type)
-    return lambda value: convert(value, type)
+        return _scalars_decoder(unpack, type)
+    return lambda data: convert(unpack(data), type)
 
 
 _NONE = None.__class__
 
 
-def _scalars_converter(type: Any) -> Callable[[Any], Any]:
+def _scalars_decoder(unpack: Decoder, type: Any) -> Decoder:
     """For arguments that are all plain: values of just these classes fit as they are."""
     classes = get_args(type)
 
-    def convert_scalars(value: Any) -> Any:
+    def decode_scalars(data: Buffer) -> Any:
+        value = unpack(data)
         if value.__class__ is list and tuple([part.__class__ for part in value]) == classes:
             return tuple(value)
         return convert(value, type)
 
-    return convert_scalars
+    return decode_scalars
 
 
 def convert(value: Any, type: Any) -> Any:
