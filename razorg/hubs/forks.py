@@ -18,6 +18,10 @@ from razorg.hubs.here import hub_if_any
 FORKED = ConnectionError("the process was forked, and the connection is the parent's")
 
 
+class OfTheParent(gevent.GreenletExit):  # type: ignore[misc]
+    """Ends a greenlet of the child whose work is done by its twin in the parent."""
+
+
 class Inherited(Protocol):
     """What has to know that it was forked."""
 

@@ -39,6 +39,11 @@ class Acceptor:
         self.listener.close()
         self.greenlet.kill(block=False)
 
+    def abandon(self) -> None:
+        """In a forked child: accept no more; the listener, and its file, are the parent's."""
+        self._is_closed = True
+        self.greenlet.kill(block=False)
+
     def _accept_loop(self) -> None:
         back_off = _BACK_OFF_SECONDS
         while not self._is_closed:

@@ -8,6 +8,7 @@ from razorg.codec.base import Codec
 from razorg.config import Limits
 from razorg.declared import U32_MAX, ErrorCode, ErrorText, ErrorValue
 from razorg.errors import WIRE_ERRORS, EncodeError, InternalError, RpcError
+from razorg.hubs.forks import OfTheParent
 from razorg.wire.encoder import check_sizes, error_frame, number_frame
 from razorg.wire.heads import Frame
 
@@ -68,5 +69,6 @@ def failure_frame(
 
 def internal_error_frame(seq: int, error: BaseException, action: int | str) -> Frame:
     """Log the error with its traceback; the response tells the caller nothing of it."""
-    log.error("the handler of %r failed", action, exc_info=error)
+    if not isinstance(error, OfTheParent):
+        log.error("the handler of %r failed", action, exc_info=error)
     return error_frame(seq, INTERNAL_ERROR)

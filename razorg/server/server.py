@@ -163,7 +163,7 @@ class Server:
         self._stopped.set()
         self._ticker.discard(self)
         for acceptor in self._acceptors:
-            acceptor.close()
+            acceptor.abandon()
         for session in list(self._sessions):
             session.abort()
         self._workers.abandon()

@@ -8,6 +8,8 @@ from typing import Protocol
 import gevent
 from gevent.queue import SimpleQueue
 
+from razorg.hubs.forks import OfTheParent
+
 log = logging.getLogger("razorg")
 
 #: Idle workers beyond this number end at the next tick.
@@ -68,7 +70,7 @@ class Workers:
         """
         self._is_stopped = True
         for greenlet in self._greenlets - {gevent.getcurrent()}:
-            greenlet.kill(block=False)
+            greenlet.kill(OfTheParent, block=False)
 
     def __contains__(self, greenlet: object) -> bool:
         return greenlet in self._greenlets

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from gevent import get_hub
 from gevent.event import Event
 
+from razorg.hubs.forks import tell_of_forks
 from razorg.transport.address import Address
 from razorg.transport.base import Connection
 from razorg.transport.original import system_socket
@@ -153,6 +154,7 @@ class MemoryListener:
         self._arrived = Event()
         self._is_closed = False
         registry[address.name] = self
+        tell_of_forks(self)
 
     def connect(self) -> Connection:
         """A new connection; the other end waits in ``accept``."""
@@ -187,6 +189,10 @@ class MemoryListener:
 
     def fileno(self) -> int:
         return -1
+
+    def after_fork(self) -> None:
+        """In a forked child: the name is free there."""
+        self.close()
 
     def close(self) -> None:
         if not self._is_closed:
