@@ -12,7 +12,6 @@ from razorg.api.endpoint import submit, with_options
 from razorg.api.serve import RpcServer
 from razorg.api.service import method, service
 from razorg.client.calls import ClientTask
-from razorg.client.deadline import deadline
 from razorg.client.future import RpcFuture
 from razorg.client.reply import Reply
 from razorg.client.stream import ClientStream
@@ -37,6 +36,7 @@ from razorg.errors import (
     Unreachable,
     VersionError,
 )
+from razorg.hubs.deadline import deadline
 from razorg.link.watch import watch_blocking
 from razorg.server.dispatch import Dispatch, Request, Respond
 from razorg.server.inherit import inherited_sockets

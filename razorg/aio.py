@@ -33,19 +33,15 @@ async def call(function: Callable[P, ResultT], /, *args: P.args, **kwargs: P.kwa
     """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
-    job = Job(background_hub(), partial(function, **kwargs), args, lambda: _tell(loop, ended))
+    job = Job(background_hub(), partial(function, **kwargs), *args)
+    job.start(lambda: _tell(loop, ended))
     try:
         await ended
-    except asyncio.CancelledError:
+    except BaseException:  # cancelled, or the loop is gone
         job.cancel()
         raise
-    try:
-        if job.error is not None:
-            raise job.error
-        result: ResultT = job.value
-        return result
-    finally:
-        del job  # the error's traceback holds this frame
+    result: ResultT = job.result()
+    return result
 
 
 def wrap_future(future: RpcFuture[ResultT]) -> asyncio.Future[ResultT]:

@@ -111,7 +111,7 @@ def _problems(found: Diagnosis) -> Iterator[str]:
         yield f"only part of the process is patched; not: {missing}"
     if found.has_asyncio_loop and "select" not in found.patched:
         yield "an asyncio loop runs in this thread: use await razorg.aio.call(…) in it"
-    if found.blocked:
+    if found.blocked and found.patched:  # a plain script runs its hub when it waits, not before
         yield (
             "a hub was blocked: something in its thread computed or waited outside of gevent; "
             "razorg.watch_blocking() shows where"

@@ -13,6 +13,7 @@ from razorg.client.shared import SharedPool
 from razorg.codec.base import Codec
 from razorg.config import ClientConfig
 from razorg.core.routing import Mode, check_mode
+from razorg.hubs.deadline import bounded
 from razorg.transport import registry
 from razorg.transport.address import Address, AddressLike
 
@@ -36,8 +37,12 @@ class ClientPool(ServiceCalls, SharedPool[StreamPool]):
         self.address = str(self._where)
 
     def ping(self, timeout: float | None = None) -> float:
-        """Wait for a pong; returns the seconds it took.  Raises CallTimeout, Unreachable."""
-        seconds: float = self._from_elsewhere("ping", timeout)
+        """Wait for a pong; returns the seconds it took.
+
+        Raises CallTimeout after ``timeout`` (default: ``read_timeout``), Unreachable.
+        """
+        timeout = self.config.read_timeout if timeout is None else timeout
+        seconds: float = self._from_elsewhere("ping", bounded(timeout, timeout, "ping"))
         return seconds
 
     def _make_part(self) -> StreamPool:
@@ -87,9 +92,10 @@ class FailoverPool(ServiceCalls, SharedPool[StreamFailover]):
         list, and for what is no address; then nothing changes.
         """
         checked = _checked(addresses)
-        self._check_open()
-        self._where = checked
-        self._tell_parts("update_addresses", checked)
+        with self._lock:
+            self._check_open()
+            self._where = checked
+            self._tell_parts("update_addresses", checked)
 
     def _make_part(self) -> StreamFailover:
         return StreamFailover(self._where, self.mode, self.codec, self.config)

@@ -111,6 +111,8 @@ class Connections(Upkeep):
         self.is_healthy = False
         self.current = None
         self._make_closed_error = self._forked
+        if self._hub.dead:
+            return
         self._ticker.discard(self)
         self._pending.cancel()
         self.line.fail(self._forked)

@@ -26,7 +26,7 @@ from razorg.config import ClientConfig, configured
 from razorg.core.inflight import InFlight
 from razorg.core.method import Method
 from razorg.errors import CallTimeout, ConnectionLost, LocalProtocolError, Sent, Unreachable
-from razorg.hubs.forks import FORKED, tell_of_forks
+from razorg.hubs.forks import FORKED, Turn, tell_of_forks
 from razorg.hubs.here import hub_if_any
 from razorg.link.outbox import Outbox
 from razorg.link.reading import FrameReader
@@ -81,7 +81,7 @@ class StreamEndings:
         self._writer = BatchWriter(self._conn)
         self._ticker = current_ticker()
         self._ticker.add(self)
-        tell_of_forks(self)
+        tell_of_forks(self, Turn.STREAMS)
         # The greenlets hold the stream weakly: one that nobody uses any more is closed.
         ref = weakref.ref(self)
         gevent.spawn(read_loop, ref, self._reader)
@@ -191,7 +191,15 @@ class StreamEndings:
     def after_fork(self) -> None:
         """In a forked child: the connection is the parent's, which may still send the requests."""
         self.on_lost = None
+        if self._hub.dead:
+            self.is_closed = True
+            return
+        # A task goes to a channel of the user's: not in here, but when the hub runs, if it will.
+        tasks = [task for task in self._tasks if self._in_flight.pop(task.seq, None)]
         self.lose(FORKED)
+        for task in tasks:
+            error = self._lost_error("maybe", task.method, FORKED)
+            self._hub.loop.run_callback(task.settle, error)
 
     def _settle_all(self, cause: BaseException) -> None:
         for call in list(self._in_flight.values()):

@@ -18,7 +18,7 @@ from razorg.client.journey import Journey, Origin, goes_on
 from razorg.core.method import Method
 from razorg.errors import LocalProtocolError
 from razorg.hubs.here import hub_if_any
-from razorg.hubs.remote import run_in_hub
+from razorg.hubs.remote import call_soon, run_in_hub
 from razorg.hubs.wake import Wake
 from razorg.wire.heads import Frame
 
@@ -118,16 +118,17 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
         self.run_in_its_hub(self.rawlink, wake.set)
         try:
             while not wake.wait(_LOOK_SECONDS if until is None else until - monotonic()):
-                if until is not None:
+                if until is not None or self.ready():
                     return bool(self.ready())
-                if self.ready():
-                    return True
+                if self._hub.dead:
+                    raise LocalProtocolError(f"{self!r}: its thread has destroyed its hub")
                 if self.deadline and monotonic() > self.deadline + _OVERDUE_SECONDS:
                     raise LocalProtocolError(
                         f"{self!r} belongs to another thread, which does not run its greenlets"
                     )
         finally:
-            self.run_in_its_hub(self.unlink, wake.set)
+            if not self._hub.dead:
+                self.run_in_its_hub(self.unlink, wake.set)
         return True
 
     def done(self) -> bool:
@@ -188,11 +189,13 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
 
     def run_in_its_hub(self, function: Callable[..., Any], *args: Any) -> None:
         """Have its hub call the function soon; from any thread."""
-        self._hub.loop.run_callback_threadsafe(function, *args)
+        call_soon(self._hub, function, *args)
 
     def _link(self, callback: Callable[[Any], None]) -> None:
         if hub_if_any() is self._hub:
             self.rawlink(callback)
+        elif self.ready() and self._hub.dead:
+            callback(self)
         else:
             self.run_in_its_hub(self.rawlink, callback)
 

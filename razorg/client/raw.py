@@ -7,13 +7,13 @@ from typing import Any, overload
 
 from razorg.client.calls import ClientTask
 from razorg.client.channel import Channel
-from razorg.client.deadline import bounded, current_deadline
 from razorg.client.future import RpcFuture
 from razorg.client.reply import Reply, decode_raw_error
 from razorg.codec.base import Codec
 from razorg.codec.nil import encode_msg
 from razorg.config import ClientConfig, check_timeout
 from razorg.core.method import Method
+from razorg.hubs.deadline import bounded, current_deadlines
 from razorg.wire.encoder import encode_action
 from razorg.wire.heads import Buffer
 
@@ -99,7 +99,7 @@ class RawActions:
             raise TypeError("a tag goes with notify: a future has none")
         method = self.raw_method(action, idempotent)
         data = encode_msg(self.codec, msg)
-        if current_deadline() is not None:
+        if current_deadlines():
             timeout = bounded(timeout, self.config.task_timeout, method.name)
         return self._start(RawRequest(method, action, msg, data, blob, timeout, notify, tag))
 

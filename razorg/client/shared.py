@@ -14,24 +14,25 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
-import gevent
-
-from razorg.client.deadline import bounded, current_deadline
-from razorg.client.future import RpcFuture
 from razorg.client.raw import RawActions, RawRequest
 from razorg.client.routed import RoutedCalls
 from razorg.codec.base import Codec
 from razorg.codec.registry import resolve_codec
 from razorg.config import ClientConfig, configured
 from razorg.core.method import Method
-from razorg.errors import LocalProtocolError
-from razorg.hubs.background import is_background, run_in_background
+from razorg.errors import CallTimeout, LocalProtocolError
+from razorg.hubs.background import PATIENCE_SECONDS, is_background, run_in_background
+from razorg.hubs.deadline import bounded, current_deadlines
 from razorg.hubs.forks import tell_of_forks
 from razorg.hubs.here import hub_here, hub_if_any
-from razorg.hubs.remote import run_in_hub
+from razorg.hubs.remote import NotRunning, call_soon, run_in_hubs
+from razorg.hubs.wake import allocate_lock
 
 PartT = TypeVar("PartT", bound=RoutedCalls)
 PoolT = TypeVar("PoolT", bound="SharedPool[Any]")
+
+#: Who waited no longer than this for the I/O thread has lost nothing of his time.
+_AT_ONCE_SECONDS = 0.01
 
 #: In the place of a hub, and no thread's.
 _NO_HUB = object()
@@ -47,6 +48,8 @@ class SharedPool(RawActions, Generic[PartT]):
         self.codec = resolve_codec(codec)
         self._closed_text = ""
         self._parts: dict[Any, PartT] = {}
+        # Native: what is done under it is short and switches to no other greenlet.
+        self._lock = allocate_lock()
         #: The part that is asked first.
         self._home: Any = None
         self._home_hub: Any = _NO_HUB
@@ -67,21 +70,19 @@ class SharedPool(RawActions, Generic[PartT]):
 
     def call_method(self, method: Method, msg: bytes, timeout: float | None) -> Any:
         """Call and block this greenlet, or this thread where it has no hub."""
-        if current_deadline() is not None:
+        if current_deadlines():
             timeout = bounded(timeout, self.config.task_timeout, method.name)
         if hub_if_any() is not self._home_hub:
-            return self._from_elsewhere("call_method", method, msg, timeout)
+            return self._call_from_elsewhere("call_method", method, msg, timeout)
         return self._home.call_method(method, msg, timeout)
 
-    def submit_method(self, method: Method, msg: bytes, timeout: float | None) -> RpcFuture[Any]:
+    def submit_method(self, method: Method, msg: bytes, timeout: float | None) -> Any:
         """The future of a call; blocks only for a connection or while the window is full."""
-        if current_deadline() is not None:
+        if current_deadlines():
             timeout = bounded(timeout, self.config.task_timeout, method.name)
         if hub_if_any() is not self._home_hub:
-            future: RpcFuture[Any] = self._from_elsewhere("submit_method", method, msg, timeout)
-        else:
-            future = self._home.submit_method(method, msg, timeout)
-        return future
+            return self._call_from_elsewhere("submit_method", method, msg, timeout)
+        return self._home.submit_method(method, msg, timeout)
 
     def _start(self, request: RawRequest) -> Any:
         return self._from_elsewhere("start_request", request)
@@ -92,25 +93,23 @@ class SharedPool(RawActions, Generic[PartT]):
         Blocks until they have settled, at most ``timeout`` seconds (default: ``task_timeout``);
         what is left then ends with ConnectionLost.  Idempotent.
         """
-        self._closed_text = text = self._closed_text or f"{self!r} is closed"
-        deadline = monotonic() + (self.config.task_timeout if timeout is None else timeout)
-        hub_of_this_thread = hub_if_any()
-        # The own one at last, whatever happens with the others: it needs no other thread.
-        self._forget_the_dead()
-        for hub, part in list(self._parts.items()):
-            if hub is not hub_of_this_thread:
-                left = max(deadline - monotonic(), 0.0)
-                try:
-                    run_in_hub(hub, part.close, left, text)
-                except LocalProtocolError:  # its hub does not run now
-                    hub.loop.run_callback_threadsafe(gevent.spawn, part.close, left, text)
-        part_here = self._parts.get(hub_of_this_thread)
+        text = self._closed_text or f"{self!r} is closed"
+        seconds = self.config.task_timeout if timeout is None else timeout
+        with self._lock:
+            self._closed_text = text
+            self._forget_the_dead()
+            parts = dict(self._parts)
+        part_here = parts.pop(hub_if_any(), None)
+        closings = [(hub, part.close, (seconds, text)) for hub, part in parts.items()]
+        wait_for_others = run_in_hubs(closings, seconds)
         if part_here is not None:
-            part_here.close(max(deadline - monotonic(), 0.0), text)
+            part_here.close(seconds, text)
+        wait_for_others()
 
     def after_fork(self) -> None:
         """In a forked child: begin anew, and leave to the parent what is the parent's."""
         parts = self._in_use()
+        self._lock = allocate_lock()
         self._parts.clear()
         self._home, self._home_hub = None, _NO_HUB
         for part in parts:
@@ -123,15 +122,38 @@ class SharedPool(RawActions, Generic[PartT]):
             return run_in_background(self._from_elsewhere, name, *args)
         return getattr(self._part_of(hub), name)(*args)
 
+    def _call_from_elsewhere(
+        self, name: str, method: Method, msg: bytes, timeout: float | None
+    ) -> Any:
+        hub = hub_here()
+        if hub is not None:
+            return getattr(self._part_of(hub), name)(method, msg, timeout)
+        seconds = self.config.task_timeout if timeout is None else timeout
+        asked_at = monotonic()
+
+        def call() -> Any:
+            waited = monotonic() - asked_at
+            left = timeout if waited < _AT_ONCE_SECONDS else max(seconds - waited, 0.001)
+            return self._call_from_elsewhere(name, method, msg, left)
+
+        try:
+            return run_in_background(call, patience=min(seconds, PATIENCE_SECONDS))
+        except NotRunning:
+            raise CallTimeout(
+                "something blocks the I/O thread", sent="no", method=method.name
+            ) from None
+
     def _part_of(self, hub: Any) -> PartT:
         """The part of this thread's hub."""
         part = self._parts.get(hub)
         if part is None:
-            self._check_open()
-            self._forget_the_dead()
-            part = self._parts[hub] = self._make_part()
-            if (self._home is None or self._home_hub.dead) and not is_background(hub):
-                self._home, self._home_hub = part, hub
+            with self._lock:
+                self._check_open()
+                self._forget_the_dead()
+                part = self._parts[hub] = self._make_part()
+                if (self._home is None or self._home_hub.dead) and not is_background(hub):
+                    self._home = part
+                    self._home_hub = hub  # at last: who sees it takes that part
         return part
 
     def _forget_the_dead(self) -> None:
@@ -144,14 +166,14 @@ class SharedPool(RawActions, Generic[PartT]):
         return list(self._parts.values())
 
     def _tell_parts(self, name: str, *args: Any) -> None:
-        """Have each part do something that does not block, in its own hub."""
+        """Have each part do something that does not block, in its own hub; under the lock."""
         hub_of_this_thread = hub_if_any()
         self._forget_the_dead()
         for hub, part in list(self._parts.items()):
             if hub is hub_of_this_thread:
                 getattr(part, name)(*args)
             else:
-                hub.loop.run_callback_threadsafe(getattr(part, name), *args)
+                call_soon(hub, getattr(part, name), *args)
 
     def _check_open(self) -> None:
         if self._closed_text:

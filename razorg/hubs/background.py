@@ -14,14 +14,14 @@ from gevent.event import Event
 
 from razorg.errors import LocalProtocolError
 from razorg.hubs.forks import tell_of_forks
-from razorg.hubs.remote import run_in_hub
+from razorg.hubs.remote import call_soon, run_in_hub
 from razorg.hubs.wake import allocate_lock
 
 _start_new_thread = monkey.get_original("_thread", "start_new_thread")
 
 #: How long calls wait for the I/O thread, which does nothing that takes long, if callables for
 #: ``notify`` and done callbacks do not.
-_PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 10.0
 #: How long the end of the interpreter waits for the end of the thread.
 _STOP_SECONDS = 2.0
 
@@ -42,12 +42,13 @@ class IoThread:
 
     def stop(self) -> None:
         """End the thread, and what runs in it; blocks at most for two seconds."""
-        self.hub.loop.run_callback_threadsafe(self._stopping.set)
+        call_soon(self.hub, self._stopping.set)
         self._ended.acquire(True, _STOP_SECONDS)
 
     def _main(self) -> None:
         try:
             self.hub = get_hub()
+            self.hub.SYSTEM_ERROR = ()  # a callback that raises SystemExit must not end it
             self._stopping = Event()
             alive = self.hub.loop.async_()
             alive.start(_nothing)  # so that a loop with nothing to do waits
@@ -83,19 +84,21 @@ def background_hub() -> Any:
     with _state.lock:
         if _state.is_over:
             raise LocalProtocolError("the interpreter is about to end")
-        if _state.thread is None:
+        if _state.thread is None or _state.thread.hub.dead:
             _state.thread = IoThread()
             atexit.register(_at_exit)
         return _state.thread.hub
 
 
-def run_in_background(function: Callable[..., Any], *args: Any) -> Any:
+def run_in_background(
+    function: Callable[..., Any], *args: Any, patience: float = PATIENCE_SECONDS
+) -> Any:
     """Call the function in the I/O thread, and wait for what it returns or raises.
 
     Blocks this thread, or only this greenlet where there is a hub.  LocalProtocolError when
-    something blocks the I/O thread itself; then the function is not called.
+    something blocks the I/O thread itself for so many seconds; then the function is not called.
     """
-    return run_in_hub(background_hub(), function, *args, patience=_PATIENCE_SECONDS)
+    return run_in_hub(background_hub(), function, *args, patience=patience)
 
 
 def is_background(hub: Any) -> bool:

@@ -6,13 +6,17 @@ from them, written to them or said about them.
 
 from __future__ import annotations
 
+import logging
 import os
+from enum import IntEnum
 from typing import Protocol
 from weakref import WeakSet
 
 import gevent
 
 from razorg.hubs.here import hub_if_any
+
+log = logging.getLogger("razorg")
 
 #: Why connections of the parent are of no use in the child.
 FORKED = ConnectionError("the process was forked, and the connection is the parent's")
@@ -22,25 +26,34 @@ class OfTheParent(gevent.GreenletExit):  # type: ignore[misc]
     """Ends a greenlet of the child whose work is done by its twin in the parent."""
 
 
+class Turn(IntEnum):
+    """Who is told first: descriptors, then those who would open new ones, then their users."""
+
+    SOCKETS = 0
+    POOLS = 1
+    STREAMS = 2
+
+
 class Inherited(Protocol):
     """What has to know that it was forked."""
 
     def after_fork(self) -> None:
         """In the child, in the thread that forked: let go of what is the parent's.
 
-        Must not block; its hub may belong to a thread that is no more.
+        Must not block, nor run code of the user's: other threads are gone, and their locks are
+        held for ever.  Its hub may be that of such a thread, or destroyed.
         """
 
     def __hash__(self) -> int: ...
 
 
-_all: WeakSet[Inherited] = WeakSet()
+_all: dict[Turn, WeakSet[Inherited]] = {turn: WeakSet() for turn in Turn}
 _counts = {"forks": 0}
 
 
-def tell_of_forks(inherited: Inherited) -> None:
+def tell_of_forks(inherited: Inherited, turn: Turn = Turn.POOLS) -> None:
     """Call its ``after_fork`` in each child that is forked while it lives."""
-    _all.add(inherited)
+    _all[turn].add(inherited)
 
 
 def forks() -> int:
@@ -52,8 +65,12 @@ def _in_child() -> None:
     _counts["forks"] += 1
     if hub_if_any() is not None:
         gevent.reinit()  # or closing descriptors here would tell the parent's loop
-    for inherited in list(_all):
-        inherited.after_fork()
+    for turn in Turn:
+        for inherited in list(_all[turn]):
+            try:
+                inherited.after_fork()
+            except Exception:  # the others must be told, or they use what is the parent's
+                log.exception("%r cannot let go of its parent's", inherited)
 
 
 if hasattr(os, "register_at_fork"):

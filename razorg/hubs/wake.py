@@ -31,12 +31,15 @@ class Wake:
         if self._hub is None:
             self._lock.release()
         elif not self._hub.dead:
-            self._hub.loop.run_callback_threadsafe(self._event.set)
+            try:
+                self._hub.loop.run_callback_threadsafe(self._event.set)
+            except (AttributeError, ValueError):
+                pass  # destroyed just now: nobody waits
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block this greenlet, or this thread where it has no hub; False after ``timeout``."""
         if self._hub is None:
-            return bool(self._lock.acquire(True, -1 if timeout is None else timeout))
+            return bool(self._lock.acquire(True, -1 if timeout is None else max(timeout, 0.0)))
         # What comes from other threads does not count as something to wait for: this does.
         alive = self._hub.loop.async_()
         alive.start(_nothing)

@@ -113,4 +113,10 @@ def current_ticker() -> Ticker:
 
 def all_tickers() -> list[tuple[Any, Ticker]]:
     """The hubs of this process that razorg has used, with their tickers."""
-    return [(hub, ticker) for hub, ticker in list(_tickers.items()) if not hub.dead]
+    found = []
+    for ref in _tickers.keyrefs():  # a list made in one step: other threads make hubs meanwhile
+        hub = ref()
+        ticker = _tickers.get(hub) if hub is not None and not hub.dead else None
+        if ticker is not None:
+            found.append((hub, ticker))
+    return found

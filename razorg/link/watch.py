@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import sysconfig
@@ -10,6 +11,7 @@ from types import FrameType
 
 import gevent
 
+from razorg.config import check_timeout
 from razorg.hubs.background import background_hub, run_in_background
 from razorg.link.ticker import NOTICEABLE, all_tickers
 
@@ -30,6 +32,9 @@ def watch_blocking(seconds: float = 0.25) -> None:
     Looks each ``seconds`` from the I/O thread, which it starts: for a process of its own, like
     a worker after its fork.  What is blocked for a second or less may go unseen.
     """
+    check_timeout(seconds)
+    if not math.isfinite(seconds):
+        raise ValueError(f"seconds is a number of seconds, not {seconds!r}")
     run_in_background(_watch, seconds)
 
 

@@ -19,6 +19,7 @@ from razorg.codec.base import Codec
 from razorg.codec.registry import resolve_codec
 from razorg.config import ServerConfig
 from razorg.errors import LocalProtocolError
+from razorg.hubs.deadline import forget_deadlines
 from razorg.hubs.forks import tell_of_forks
 from razorg.hubs.here import hub_if_any
 from razorg.link.ticker import current_ticker
@@ -72,12 +73,12 @@ class Server:
     @property
     def running(self) -> int:
         """How many requests were read and wait for their answer."""
-        return sum(session.running for session in self._sessions)
+        return sum(session.running for session in list(self._sessions))
 
     @property
     def read_requests(self) -> int:
         """How many requests were read since the start, pings included."""
-        return self._ended_read_requests + sum(item.read_requests for item in self._sessions)
+        return self._ended_read_requests + sum(item.read_requests for item in list(self._sessions))
 
     def start(self, listen: ListenTo = None) -> None:
         """Listen and accept, in greenlets of their own, at ``listen`` and what it was made with.
@@ -101,6 +102,7 @@ class Server:
         self._state = "serving"
         self._hub = get_hub()
         self._context = copy_context()
+        forget_deadlines(self._context)
         tell_of_forks(self)
         self._ticker = current_ticker()
         self._ticker.add(self)

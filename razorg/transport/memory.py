@@ -16,7 +16,9 @@ from collections.abc import Sequence
 from gevent import get_hub
 from gevent.event import Event
 
-from razorg.hubs.forks import tell_of_forks
+from razorg.errors import LocalProtocolError
+from razorg.hubs.forks import Turn, tell_of_forks
+from razorg.hubs.remote import call_soon
 from razorg.transport.address import Address
 from razorg.transport.base import Connection
 from razorg.transport.original import system_socket
@@ -154,7 +156,7 @@ class MemoryListener:
         self._arrived = Event()
         self._is_closed = False
         registry[address.name] = self
-        tell_of_forks(self)
+        tell_of_forks(self, Turn.SOCKETS)
 
     def connect(self) -> Connection:
         """A new connection; the other end waits in ``accept``."""
@@ -166,7 +168,12 @@ class MemoryListener:
 
     def _connect_across(self) -> Connection:
         client, server = (system_socket(fileno=end.detach()) for end in _socket.socketpair())
-        self._hub.loop.run_callback_threadsafe(self._arrive_across, server)
+        try:
+            call_soon(self._hub, self._arrive_across, server)
+        except LocalProtocolError as error:
+            client.close()
+            server.close()
+            raise ConnectionRefusedError(errno.ECONNREFUSED, f"{self.address}: {error}") from None
         return SocketConnection(client, str(self.address))
 
     def _arrive_across(self, sock: socket.socket) -> None:

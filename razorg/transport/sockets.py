@@ -10,7 +10,7 @@ from typing import Any
 
 from gevent import get_hub
 
-from razorg.hubs.forks import tell_of_forks
+from razorg.hubs.forks import Turn, tell_of_forks
 from razorg.transport.address import Address
 from razorg.wire.heads import Buffer
 
@@ -39,7 +39,7 @@ class SocketConnection:
         self._recv_into: Any = sock.recv_into
         self._send: Any = sock.send
         self._sendmsg: Any = sock.sendmsg
-        tell_of_forks(self)
+        tell_of_forks(self, Turn.SOCKETS)
 
     def read(self, max_bytes: int) -> bytes | None:
         try:
@@ -138,7 +138,7 @@ class SocketListener:
         self._hub = get_hub()
         self._readable = self._hub.loop.io(sock.fileno(), _READ)
         self._is_closed = False
-        tell_of_forks(self)
+        tell_of_forks(self, Turn.SOCKETS)
 
     def accept(self) -> SocketConnection:
         while not self._is_closed:
@@ -179,7 +179,7 @@ def _close_at_once(hub: Any, watchers: Sequence[Any], sock: socket.socket) -> No
     A child may never run its hub, and until its copy is closed, too, the peer does not see the
     parent close the connection.
     """
-    for watcher in watchers:
+    for watcher in watchers if not hub.dead else ():
         waiter = getattr(watcher.callback, "__self__", None)
         watcher.close()
         if waiter is not None:

@@ -56,7 +56,6 @@ def test_a_timeout_tells_that_the_hub_was_blocked_and_where(monkeypatch: pytest.
         assert any(f"in test_diagnosis.py:{line}" in text for line in range(first, first + 5)), text
         found = razorg.diagnose()
         assert any("test_diagnosis.py" in blocked for blocked in found.blocked.values())
-        assert any("was blocked" in problem for problem in found.problems)
         pool.close(0)
 
 

@@ -288,7 +288,7 @@ def test_handlers_end_in_the_child_without_a_word(setting: str) -> None:
         program.succeed()
 
 
-ENDS = {"end": 0, "global": 0, "exit 3": 3, "error": 1, "atexit": 0, "closed": 0, "exit in greenlet": 3}
+ENDS = {"end": 0, "global": 0, "exit 3": 3, "error": 1, "atexit": 0, "late atexit": 7, "closed": 0, "exit in greenlet": 3}
 
 
 @pytest.mark.parametrize("flags", [(), ("-X", "dev")], ids=["", "dev"])

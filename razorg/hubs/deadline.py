@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar, Token
+from contextvars import Context, ContextVar
 from time import monotonic
 
 from razorg.config import check_timeout
 from razorg.errors import CallTimeout
 
-_ends_at: ContextVar[float | None] = ContextVar("razorg.deadline", default=None)
+#: When the calls of this context must have ended, on the clock of ``monotonic``; one entry for
+#: each block, the last one holds.
+_ends: ContextVar[tuple[float, ...]] = ContextVar("razorg.deadline", default=())
 
-#: When the calls of this context must have ended, on the clock of ``monotonic``; None: no matter.
-current_deadline = _ends_at.get
+#: The deadlines that this context is in; empty nearly always.
+current_deadlines = _ends.get
 
 
 class deadline:  # a context manager: lower case, like those of contextlib
@@ -28,16 +30,15 @@ class deadline:  # a context manager: lower case, like those of contextlib
             raise ValueError("a deadline needs a number of seconds")
         check_timeout(seconds)
         self._seconds = seconds
-        self._tokens: list[Token[float | None]] = []
 
     def __enter__(self) -> deadline:
+        outer = _ends.get()
         ends_at = monotonic() + self._seconds
-        outer = current_deadline()
-        self._tokens.append(_ends_at.set(ends_at if outer is None else min(ends_at, outer)))
+        _ends.set((*outer, min(ends_at, *outer[-1:])) if outer else (ends_at,))
         return self
 
     def __exit__(self, *_: object) -> None:
-        _ends_at.reset(self._tokens.pop())
+        _ends.set(_ends.get()[:-1])
 
     def __repr__(self) -> str:
         return f"<deadline of {self._seconds:g} s>"
@@ -45,10 +46,15 @@ class deadline:  # a context manager: lower case, like those of contextlib
 
 def bounded(timeout: float | None, default: float, method: str) -> float | None:
     """The timeout for a call of this context; CallTimeout when the deadline is over."""
-    ends_at = current_deadline()
-    if ends_at is None:
+    ends = _ends.get()
+    if not ends:
         return timeout
-    left = ends_at - monotonic()
+    left = ends[-1] - monotonic()
     if left <= 0:
         raise CallTimeout("the deadline of this block is over", sent="no", method=method)
     return min(left, default if timeout is None else timeout)
+
+
+def forget_deadlines(context: Context) -> None:
+    """Let what runs in the context have all the time it wants."""
+    context.run(_ends.set, ())
