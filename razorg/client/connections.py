@@ -16,6 +16,7 @@ from razorg.client.stream import ClientStream
 from razorg.client.upkeep import Upkeep
 from razorg.errors import CallTimeout, ConnectionLost, Unreachable
 from razorg.hubs.forks import FORKED
+from razorg.hubs.here import is_destroyed
 
 #: What ``describe`` says before the first call.
 UNUSED = "not connected, 0 connections, 0 in flight, 0 queued"
@@ -111,7 +112,7 @@ class Connections(Upkeep):
         self.is_healthy = False
         self.current = None
         self._make_closed_error = self._forked
-        if self._hub.dead:
+        if is_destroyed(self._hub):
             return
         self._ticker.discard(self)
         self._pending.cancel()

@@ -27,7 +27,7 @@ from razorg.core.inflight import InFlight
 from razorg.core.method import Method
 from razorg.errors import CallTimeout, ConnectionLost, LocalProtocolError, Sent, Unreachable
 from razorg.hubs.forks import FORKED, Turn, tell_of_forks
-from razorg.hubs.here import hub_if_any
+from razorg.hubs.here import hub_if_any, is_destroyed
 from razorg.link.outbox import Outbox
 from razorg.link.reading import FrameReader
 from razorg.link.ticker import current_ticker
@@ -191,7 +191,7 @@ class StreamEndings:
     def after_fork(self) -> None:
         """In a forked child: the connection is the parent's, which may still send the requests."""
         self.on_lost = None
-        if self._hub.dead:
+        if is_destroyed(self._hub):
             self.is_closed = True
             return
         # A task goes to a channel of the user's: not in here, but when the hub runs, if it will.
@@ -249,7 +249,7 @@ class StreamEndings:
 
 def _abandon(hub: Any, conn: Any, outbox: Outbox[Any], _tasks: Any) -> None:
     """The stream was garbage-collected, in whatever thread: end its connection and greenlets."""
-    if hub.dead:
+    if is_destroyed(hub):
         conn.close()
     else:
         hub.loop.run_callback_threadsafe(conn.close)

@@ -24,7 +24,7 @@ from razorg.errors import CallTimeout, LocalProtocolError
 from razorg.hubs.background import PATIENCE_SECONDS, is_background, run_in_background
 from razorg.hubs.deadline import bounded, current_deadlines
 from razorg.hubs.forks import tell_of_forks
-from razorg.hubs.here import hub_here, hub_if_any
+from razorg.hubs.here import hub_here, hub_if_any, is_destroyed
 from razorg.hubs.remote import NotRunning, call_soon, run_in_hubs
 from razorg.hubs.wake import allocate_lock
 
@@ -158,7 +158,7 @@ class SharedPool(RawActions, Generic[PartT]):
 
     def _forget_the_dead(self) -> None:
         """Drop the parts of hubs that were destroyed, as that of a thread that has ended."""
-        for hub in [known for known in list(self._parts) if known.dead]:
+        for hub in [known for known in list(self._parts) if is_destroyed(known)]:
             self._parts.pop(hub, None)
 
     def _in_use(self) -> list[PartT]:

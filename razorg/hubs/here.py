@@ -34,6 +34,11 @@ def hub_here() -> Any:
     return None
 
 
+def is_destroyed(hub: Any) -> bool:
+    """Whether nothing can be done in the hub any more."""
+    return bool(hub.dead or hub.loop is None)
+
+
 def _is_main_thread() -> bool:
     if sys.platform == "linux":  # holds after a fork, too, whatever thread forked
         return bool(_get_native_id() == os.getpid())

@@ -11,6 +11,7 @@ from typing import Any
 from gevent import get_hub
 
 from razorg.hubs.forks import Turn, tell_of_forks
+from razorg.hubs.here import is_destroyed
 from razorg.transport.address import Address
 from razorg.wire.heads import Buffer
 
@@ -109,7 +110,7 @@ class SocketConnection:
         self._is_closed = True
         # The socket may stay open a moment longer; nothing goes through it any more.
         self._recv = self._recv_into = self._send = self._sendmsg = _refuse
-        if sys.is_finalizing() or self._hub.dead:
+        if sys.is_finalizing() or is_destroyed(self._hub):
             self._sock.close()
             return
         # The descriptor must live until no watcher looks at it any more.
@@ -179,7 +180,7 @@ def _close_at_once(hub: Any, watchers: Sequence[Any], sock: socket.socket) -> No
     A child may never run its hub, and until its copy is closed, too, the peer does not see the
     parent close the connection.
     """
-    for watcher in watchers if not hub.dead else ():
+    for watcher in watchers if not is_destroyed(hub) else ():
         waiter = getattr(watcher.callback, "__self__", None)
         watcher.close()
         if waiter is not None:
