@@ -35,10 +35,14 @@ Submit = Callable[[int, int, Callable[[int], None]], None]
 
 def connect(address: str, workload: Workload, receive_bytes: int = RECEIVE_BYTES) -> Client:
     """Connect and start the reader and the writer that the workload needs."""
-    sock = open_socket(address)
+    _idle.extend(open_socket(address) for _ in range(workload.idle))
+    socks = [open_socket(address) for _ in range(workload.connections)]
     if workload.in_flight:
-        return Client(pipeline=callback_pipeline(callback_submit(sock, receive_bytes)))
-    return Client(service=SimpleNamespace(add=blocking_add(sock, receive_bytes)))
+        return Client(pipeline=callback_pipeline(callback_submit(socks[0], receive_bytes)))
+    return Client([SimpleNamespace(add=blocking_add(sock, receive_bytes)) for sock in socks])
+
+
+_idle: list[socket.socket] = []
 
 
 def blocking_add(sock: socket.socket, receive_bytes: int = RECEIVE_BYTES) -> Callable[[int, int], int]:

@@ -15,7 +15,7 @@ def listen(announce: Callable[[str], None]) -> socket.socket:
     """A listening gevent socket on a free loopback port, announced (`socket.create_server` makes blocking ones)."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.bind(("127.0.0.1", 0))
-    listener.listen()
+    listener.listen(1024)
     host, port = listener.getsockname()
     announce(f"tcp://{host}:{port}")
     return listener

@@ -4,131 +4,190 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchlib import env, goals, rust_side
 from benchlib.contestants import CONTESTANTS
-from benchlib.pair import PLACEMENTS
+from benchlib.options import parse
 from benchlib.schedule import Failure, Plan, Run, carry_out
 from benchlib.stats import Line, summarize
 from benchlib.table import render
 from benchlib.workloads import WORKLOADS
 
-QUICK_BUDGET_SECONDS = 55.0
+QUICK_BUDGET_SECONDS = 150.0
+QUICK_WORKLOADS = ("W1", "W2", "W3", "W4-blob", "W4-bytes", "W5", "W6-8k")
+QUICK_CONTESTANTS = (
+    "bare",
+    "bare-futures",
+    "raw",
+    "razorg",
+    "razorg-msgspec",
+    "razorg-plain",
+    "razorg-untyped",
+    "rust",
+)
+PRINTED_VERSIONS = (
+    *("gevent", "greenlet", "msgpack", "msgspec", "zerorpc", "pyzmq", "rpyc", "mprpc", "thriftpy2", "Pyro5"),
+    *("grpcio", "protobuf", "requests"),
+)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run as asked and print the table; 0, or 1 if any measurement failed."""
-    options = _parse(arguments)
+    """Run as asked and print the table; 0, or 1 if any measurement failed (`--guard`: or razorg became slower)."""
+    options = parse(arguments)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a script ignores it otherwise
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every `with` gets to kill its children
+    if options.plots and not importlib.util.find_spec("matplotlib"):
+        print(
+            "--plots needs matplotlib, which .venv-bench has: run scripts/bench without a venv of yours",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        _special(options)
+        return _compare(options)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    except Finished as finished:
+        return finished.status
+
+
+class Finished(Exception):
+    """A mode other than comparing has run."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def _special(options: argparse.Namespace) -> None:
+    """The modes besides comparing; each is imported only if asked for."""
     if options.floor:
         from benchlib.floor import print_floor
 
         print_floor()
-        return 0
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a script ignores it otherwise
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every `with` gets to kill its children
+        raise Finished(0)
+    mode: Callable[[argparse.Namespace, Callable[[str], None]], int]
+    if options.guard:
+        from benchlib.guard import main as mode
+    elif options.profile:
+        from benchlib.profiling import main as mode
+    elif options.memory:
+        from benchlib.memory import main as mode
+    elif options.curves:
+        from benchlib.curves import main as mode
+
+        missing_modules(list(CONTESTANTS))  # builds the Rust peer
+    else:
+        return
+    print(conditions_line(), flush=True)
+    raise Finished(mode(options, progress))
+
+
+def _compare(options: argparse.Namespace) -> int:
+    quick = options.quick
+    wanted = options.contestants or [
+        name
+        for name, contestant in CONTESTANTS.items()
+        if (contestant.core and (not quick or name in QUICK_CONTESTANTS)) or (options.peers and not contestant.core)
+    ]
+    missing = missing_modules(wanted)
     plan = Plan(
-        workloads=tuple(options.only),
-        contestants=tuple(options.contestants),
-        repetitions=options.reps or (3 if options.quick else 5),
-        seconds=options.seconds or (0.5 if options.quick else 2.0),
-        warmup=0.3 if options.quick else 0.5,
+        workloads=tuple(options.only or (QUICK_WORKLOADS if quick else WORKLOADS)),
+        contestants=tuple(name for name in wanted if name not in missing),
+        repetitions=options.reps or (3 if quick else 5),
+        seconds=options.seconds or (0.5 if quick else 2.0),
+        warmup=options.warmup or (0.2 if quick else 0.5),
         placement=options.cores,
-        budget=QUICK_BUDGET_SECONDS if options.quick else None,
+        budget=QUICK_BUDGET_SECONDS if quick and not options.peers else None,
     )
-    conditions = _conditions()
-    print("  ".join(f"{name} {value}" for name, value in conditions.items()), flush=True)
-    try:
-        runs, failures = carry_out(plan, _progress)
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-        return 130
+    print(conditions_line(), flush=True)
+    runs, failures = carry_out(plan, progress)
     lines = summarize(runs)
-    _progress("")
-    print(f"\n{render(lines, failures)}")
+    progress("")
+    print(f"\n{render(lines, failures, missing)}")
+    verdicts = goals.judge(lines)
+    print("\ngoals\n" + "\n".join(verdict.text() for verdict in verdicts))
     if options.json:
-        _write_json(options.json, conditions, plan, runs, lines, failures)
+        content = {"plan": asdict(plan), "missing": missing, "goals": [asdict(verdict) for verdict in verdicts]}
+        _write_json(options.json, content, runs, lines, failures)
+    if options.plots:
+        from benchlib.plots import draw_comparison
+
+        draw_comparison(runs, options.plots)
     return 1 if failures else 0
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="scripts/bench",
-        description="Measure razorg beside the bare gevent loop. Ratios are taken within one repetition; "
-        "absolute figures hold for this machine and this minute only.",
-    )
-    parser.add_argument("--reps", type=_positive_int, help="repetitions (5; 3 when quick)")
-    parser.add_argument("--seconds", type=_positive_float, help="measured time of each run (2; 0.5 when quick)")
-    parser.add_argument("--quick", action="store_true", help="less of everything, under a minute")
-    parser.add_argument("--only", type=_names(WORKLOADS), default=list(WORKLOADS), metavar="W1,W2,…")
-    parser.add_argument(
-        "--contestants", type=_names(CONTESTANTS), default=list(CONTESTANTS), metavar=",".join(CONTESTANTS)
-    )
-    parser.add_argument("--cores", choices=PLACEMENTS, default="apart", help="where server and client run (apart)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every run and the summary there")
-    parser.add_argument("--floor", action="store_true", help="only show what the pieces of one bare call cost")
-    return parser.parse_args(arguments)
+def missing_modules(names: Sequence[str]) -> dict[str, str]:
+    """The contestants that cannot take part, with the reason. Builds the Rust peer if one of them needs it."""
+    missing: dict[str, str] = {}
+    for name in names:
+        for module in CONTESTANTS[name].needs:
+            if module == "rust":
+                reason = _need_rust()
+            else:
+                reason = "" if importlib.util.find_spec(module) else env.why_missing(module)
+            if reason:
+                missing[name] = reason
+    return missing
 
 
-def _names(known: dict[str, Any]) -> Any:
-    def parse(text: str) -> list[str]:
-        names = [name.strip() for name in text.split(",")]
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
-        return [name for name in known if name in names]
-
-    return parse
+_rust_reasons: list[str] = []
 
 
-def _positive_int(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
+def _need_rust() -> str:
+    if not _rust_reasons:
+        binary, reason = env.rust_binary()
+        os.environ[rust_side.BINARY] = binary
+        _rust_reasons.append(reason)
+    return _rust_reasons[0]
 
 
-def _positive_float(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= 600:
-        raise argparse.ArgumentTypeError("seconds, more than 0 and at most 600")
-    return number
-
-
-def _conditions() -> dict[str, Any]:
+def conditions() -> dict[str, Any]:
     """What the figures depend on."""
-    versions = {name: importlib.metadata.version(name) for name in ("gevent", "greenlet", "msgpack")}
+    versions = {}
+    for name in PRINTED_VERSIONS:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
     return {"python": platform.python_version(), **versions, "cores": os.cpu_count(), "load": load}
 
 
-def _progress(text: str) -> None:
+def conditions_line() -> str:
+    """The same as one line."""
+    return "  ".join(f"{name} {value}" for name, value in conditions().items())
+
+
+def progress(text: str) -> None:
+    """Say what is being done, on a line that is overwritten where there is a terminal."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
     elif text:
         print(text, file=sys.stderr, flush=True)
 
 
-def _write_json(
-    path: Path,
-    conditions: dict[str, Any],
-    plan: Plan,
-    runs: Sequence[Run],
-    lines: Sequence[Line],
-    failures: Sequence[Failure],
-) -> None:
-    content = {
-        "conditions": conditions,
-        "plan": asdict(plan),
-        "summary": [asdict(line) for line in lines],
-        "failures": [asdict(failure) for failure in failures],
-        "runs": [asdict(run) for run in runs],
-    }
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """The figures beside what they depend on."""
+    content = {"conditions": conditions(), **content}
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_json(
+    path: Path, content: dict[str, Any], runs: Sequence[Run], lines: Sequence[Line], failures: Sequence[Failure]
+) -> None:
+    content["summary"] = [asdict(line) for line in lines]
+    content["failures"] = [asdict(failure) for failure in failures]
+    every = [{name: value for name, value in asdict(run).items() if name != "latencies"} for run in runs]
+    write_json(path, {**content, "runs": every})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,26 +13,46 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A (server, client) pair: where its sides live and which workloads it can do."""
+    """A (server, client) pair: where its sides live, which kinds of workload it can do, what to know of it."""
 
     name: str
     server_module: str
     client_module: str
-    workloads: frozenset[str]
+    kinds: frozenset[str]
+    note: str = ""
+    needs: tuple[str, ...] = ()
+    """Packages that have to be importable; `rust` is the Rust peer."""
+    patched: bool = False
+    """Both sides run under `gevent.monkey.patch_all`."""
+    core: bool = True
+    """Measured without `--peers`, too."""
+    workloads: tuple[str, ...] = ()
+    """When not empty: only these, besides `kinds`."""
+
+    def can(self, workload: Workload) -> bool:
+        """Whether it has something to show there."""
+        return workload.kind in self.kinds and (not self.workloads or workload.name in self.workloads)
 
 
 @dataclass(frozen=True)
 class Client:
-    """A connected client. `service.add(a, b)` blocks; `pipeline(in_flight, tally)` runs until `tally.stopping`."""
+    """A connected client.
 
-    service: Any = None
+    Caller n uses `services[n % len(services)]`: what has one connection for each caller offers as many services as there
+    are callers. A service has what the workload asks for: `add(a, b)`, or `both(data)`, `up(data)`, `down(size)`; each
+    blocks its caller. `pipeline(in_flight, tally)` runs until `tally.stopping`. With `threads` the callers are native
+    threads.
+    """
+
+    services: Sequence[Any] = ()
     pipeline: Callable[[int, Tally], None] | None = None
+    threads: bool = False
 
 
 class ServerModule(Protocol):
     """What a contestant's server module offers."""
 
-    def serve(self, announce: Callable[[str], None]) -> None:
+    def serve(self, announce: Callable[[str], None], workload: Workload) -> None:
         """Listen on a free loopback port, announce `tcp://host:port`, then serve for ever (blocks)."""
 
 
@@ -43,13 +63,121 @@ class ClientModule(Protocol):
         """Connect as the workload asks. Called once, in the greenlet that will do the measuring."""
 
 
+_CALLS = frozenset({"call", "future"})
+_BLOBS = frozenset({"blob", "bytes"})
+
+
+def _razorg(name: str, variant: str, kinds: frozenset[str], note: str = "") -> Contestant:
+    return Contestant(name, f"benchlib.razorg_{variant}", f"benchlib.razorg_{variant}", kinds, note)
+
+
+def _peer(name: str, module: str, needs: tuple[str, ...], note: str, patched: bool = True) -> Contestant:
+    where = f"benchlib.peers.{module}"
+    return Contestant(name, where, where, frozenset({"call", "bytes"}), note, needs, patched, core=False)
+
+
 CONTESTANTS: dict[str, Contestant] = {
     contestant.name: contestant
     for contestant in (
-        Contestant("bare", "benchlib.bare_server", "benchlib.bare_client", frozenset({"W1", "W2", "W3"})),
-        Contestant("bare-overlap", "benchlib.bare_server", "benchlib.bare_overlap", frozenset({"W2", "W3"})),
-        Contestant("bare-futures", "benchlib.bare_server", "benchlib.bare_futures", frozenset({"W3"})),
-        Contestant("raw", "benchlib.raw", "benchlib.raw", frozenset({"W1"})),
-        Contestant("razorg", "benchlib.razorg_side", "benchlib.razorg_side", frozenset({"W1", "W2", "W3"})),
+        Contestant("bare", "benchlib.bare_any", "benchlib.bare_any", _CALLS | _BLOBS),
+        Contestant(
+            "bare-overlap",
+            "benchlib.bare_any",
+            "benchlib.bare_overlap",
+            _CALLS,
+            "the bare client's reader takes answers in small parts",
+            workloads=("W2", "W3"),
+        ),
+        Contestant(
+            "bare-futures",
+            "benchlib.bare_any",
+            "benchlib.bare_futures",
+            frozenset({"future"}),
+            "an object for each call",
+        ),
+        Contestant(
+            "bare-into",
+            "benchlib.bare_into",
+            "benchlib.bare_into",
+            _BLOBS,
+            "the bare loop with recv_into for big frames",
+        ),
+        Contestant(
+            "bare-join",
+            "benchlib.bare_join",
+            "benchlib.bare_join",
+            _BLOBS,
+            "the loop of the small calls, unchanged: 64 KiB recv, all joined",
+        ),
+        Contestant(
+            "raw",
+            "benchlib.raw_any",
+            "benchlib.raw_any",
+            frozenset({"call"}) | _BLOBS,
+            "bytes there and back, no protocol",
+            workloads=("W1", "W5", "W5-up", "W5-down", "W5-bytes", "W6-8k", "W6-16k"),
+        ),
+        _razorg("razorg", "side", _CALLS | _BLOBS),
+        Contestant(
+            "razorg-untyped",
+            "benchlib.razorg_side",
+            "benchlib.razorg_untyped",
+            frozenset({"call"}),
+            "pool.call of a method without annotations",
+            workloads=("W2",),
+        ),
+        Contestant(
+            "razorg-pool",
+            "benchlib.razorg_side",
+            "benchlib.razorg_pool",
+            frozenset({"call"}),
+            "a pool with all its defaults, up to four connections",
+            workloads=("W2",),
+        ),
+        Contestant(
+            "razorg-plain",
+            "benchlib.razorg_side",
+            "benchlib.razorg_plain",
+            frozenset({"call"}),
+            "as razorg, with an interface that has no annotations",
+            workloads=("W2",),
+        ),
+        _razorg("razorg-msgspec", "msgspec", _CALLS | {"bytes"}, 'codec="msgspec"'),
+        _razorg("razorg-unix", "unix", _CALLS | _BLOBS, "over a Unix socket"),
+        Contestant(
+            "rust", "benchlib.rust_side", "benchlib.rust_side", _CALLS | _BLOBS, "W3: tasks that wait", ("rust",)
+        ),
+        Contestant(
+            "rust-stream",
+            "benchlib.rust_side",
+            "benchlib.rust_stream",
+            frozenset({"future"}),
+            "callbacks on a bare stream, one flush for each batch",
+            ("rust",),
+        ),
+        Contestant(
+            "razorg>rust",
+            "benchlib.rust_side",
+            "benchlib.razorg_side",
+            _CALLS | _BLOBS,
+            "razorg's client, Rust's server",
+            ("rust",),
+        ),
+        Contestant(
+            "rust>razorg",
+            "benchlib.razorg_side",
+            "benchlib.rust_side",
+            _CALLS | _BLOBS,
+            "Rust's client, razorg's server",
+            ("rust",),
+        ),
+        _peer("zerorpc", "zerorpc_side", ("zerorpc",), "one client for all callers", patched=False),
+        _peer("rpyc", "rpyc_side", ("rpyc",), "GeventServer; a connection for each caller"),
+        _peer("mprpc", "mprpc_side", ("mprpc",), "StreamServer; a connection for each caller", patched=False),
+        _peer("thriftpy2", "thrift_side", ("thriftpy2",), "framed, binary, Cython; a connection for each caller"),
+        _peer("Pyro5", "pyro_side", ("Pyro5",), "msgpack; a connection for each caller"),
+        _peer("grpcio", "grpc_side", ("grpc",), "native threads, one channel", patched=False),
+        _peer("grpcio-gevent", "grpc_gevent_side", ("grpc",), "grpc.experimental.gevent, one channel"),
+        _peer("http-json", "http_side", ("requests",), "gevent.pywsgi, keep-alive; a connection for each caller"),
     )
 }

@@ -23,3 +23,12 @@ parse_request = struct.Struct("<4xIQ8xI4x").unpack_from
 """(data, offset) → (action word, seq, msg_len)."""
 parse_response = struct.Struct("<4xIQ4x").unpack_from
 """(data, offset) → (msg_len, seq)."""
+
+pack_blob_request = struct.Struct("<HBBIQQII").pack
+"""(MAGIC, VERSION, 0, numeric action, seq, client_id, msg_len, blob_len) → head; msg and blob follow."""
+parse_blob_request = struct.Struct("<4xIQ8xII").unpack_from
+"""(data, offset) → (action, seq, msg_len, blob_len)."""
+parse_blob_response = struct.Struct("<4xIQi").unpack_from
+"""(data, offset) → (msg_len, seq, blob_len)."""
+ECHO, PUT, GET, ECHO_BYTES = 1, 2, 3, 4
+"""Numeric actions: the blob comes back, is only sent, is only fetched; the msg, a msgpack bin, comes back."""

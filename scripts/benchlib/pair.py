@@ -9,13 +9,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from benchlib.workloads import Workload
+
 START_SECONDS = 20.0
 SPARE_SECONDS = 30.0
-_SCRIPTS = Path(__file__).resolve().parent.parent
+SCRIPTS = Path(__file__).resolve().parent.parent
 
 
 class PairFailed(Exception):
@@ -25,17 +28,20 @@ class PairFailed(Exception):
 class Child:
     """A child process that reports in JSON lines. Leaving its `with` block kills and reaps it."""
 
-    def __init__(self, *arguments: str) -> None:
-        path = os.pathsep.join(filter(None, (str(_SCRIPTS), str(_SCRIPTS.parent), os.environ.get("PYTHONPATH"))))
+    def __init__(self, *arguments: str, tree: Path | None = None, directory: str = "") -> None:
+        """`tree`: the checkout whose razorg it imports (this one); `directory`: where it may make files."""
+        tree = tree or SCRIPTS.parent
+        path = os.pathsep.join(filter(None, (str(SCRIPTS), str(tree), os.environ.get("PYTHONPATH"))))
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in __exit__)
         self._unread = b""
-        self._name = " ".join(arguments[:3])
+        self._name = " ".join(arguments[:2])
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchlib.child", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, "PYTHONPATH": path},
+            cwd=tree,  # `-m` looks there first
+            env={**os.environ, "PYTHONPATH": path, "RAZORG_BENCH_DIR": directory},
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then kills
         )
 
@@ -95,13 +101,35 @@ def core_arguments(placement: str) -> tuple[list[str], list[str]]:
     return ["--core", str(server_core)], ["--core", str(cores[0])]
 
 
-def measure_pair(contestant: str, workload: str, *, warmup: float, seconds: float, placement: str) -> dict[str, Any]:
-    """Run one contestant once on one workload (blocks, bounded); the fields of `drive.Measurement`."""
+def as_argument(workload: Workload) -> str:
+    """The workload as the child takes it."""
+    return json.dumps(asdict(workload))
+
+
+def measure_pair(
+    contestant: str,
+    workload: Workload,
+    *,
+    warmup: float,
+    seconds: float,
+    placement: str,
+    tree: Path | None = None,
+    task: str = "",
+) -> dict[str, Any]:
+    """Run one contestant once on one workload (blocks, bounded); the fields of `drive.Measurement`.
+
+    `task`: a module whose `run_server` and `run_client` are run instead; then what its client reports.
+    """
     server_core, client_core = core_arguments(placement)
-    with Child("server", contestant, workload, *server_core) as server:
-        address = server.report(START_SECONDS)["address"]
-        with Child(
-            *("client", contestant, workload, "--address", address, "--server-pid", str(server.pid)),
-            *("--warmup", str(warmup), "--seconds", str(seconds), *client_core),
-        ) as client:
-            return client.report(START_SECONDS + warmup + seconds + SPARE_SECONDS)
+    options = ["--task", task] if task else []
+    with tempfile.TemporaryDirectory(prefix="rzb-") as directory:  # short: the path of a socket has 107 bytes
+        what = (contestant, as_argument(workload))
+        with Child("server", *what, *server_core, *options, tree=tree, directory=directory) as server:
+            address = server.report(START_SECONDS)["address"]
+            with Child(
+                *("client", *what, "--address", address, "--server-pid", str(server.pid)),
+                *("--warmup", str(warmup), "--seconds", str(seconds), *client_core, *options),
+                tree=tree,
+                directory=directory,
+            ) as client:
+                return client.report(START_SECONDS + warmup + seconds + SPARE_SECONDS)

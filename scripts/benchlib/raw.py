@@ -54,4 +54,4 @@ def connect(address: str, workload: Workload) -> Client:
             data += more
         return 3 if data == RESPONSE else 0
 
-    return Client(service=SimpleNamespace(add=add))
+    return Client([SimpleNamespace(add=add)])

@@ -1,16 +1,21 @@
-"""razorg through its public face with its defaults: a typed service, a pool, a client, `razorg.submit`."""
+"""razorg through its public face with its defaults: a typed service, a pool, a client, `razorg.submit`, raw blobs."""
 
 from __future__ import annotations
 
 import itertools
 from collections import deque
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import razorg
 from benchlib.contestants import Client
 from benchlib.drive import ARGUMENTS, RIGHT_OPERAND, Tally, wrong_answer
 from benchlib.workloads import Workload
+
+ECHO, PUT, GET = 1, 2, 3
+"""The actions with blobs; the Rust peer has the same."""
+FUTURES_WINDOW = 1024
 
 
 @razorg.service
@@ -21,6 +26,18 @@ class Bench:
         """a + b."""
         raise NotImplementedError
 
+    def echo(self, data: bytes) -> bytes:
+        """The same bytes."""
+        raise NotImplementedError
+
+    def put(self, data: bytes) -> int:
+        """How many they are."""
+        raise NotImplementedError
+
+    def get(self, size: int) -> bytes:
+        """So many bytes."""
+        raise NotImplementedError
+
 
 class BenchServer(Bench):
     """Its implementation."""
@@ -28,21 +45,91 @@ class BenchServer(Bench):
     def add(self, a: int, b: int) -> int:
         return a + b
 
+    def echo(self, data: bytes) -> bytes:
+        return data
 
-def serve(announce: Callable[[str], None]) -> None:
+    def put(self, data: bytes) -> int:
+        return len(data)
+
+    def get(self, size: int) -> bytes:
+        return bytes(size)
+
+
+@razorg.service(name="Plain")
+class PlainServer:
+    """The same call without annotations, for razorg_untyped.py and razorg_plain.py."""
+
+    def add(self, a, b):  # type: ignore[no-untyped-def]
+        """a + b."""
+        return a + b
+
+
+class BlobServer(razorg.Dispatch):
+    """The actions with blobs."""
+
+    def dispatch(self, request: razorg.Request, respond: razorg.Respond) -> None:
+        if request.action == ECHO:
+            respond.ok(blob=request.blob)
+        elif request.action == PUT:
+            respond.ok()
+        elif request.action == GET:
+            respond.ok(blob=bytes(request.decode(int)))
+        else:
+            raise razorg.DecodeError("unknown action")
+
+
+def serve(
+    announce: Callable[[str], None], workload: Workload, listen: str = "tcp://127.0.0.1:0", **settings: Any
+) -> None:
     """Serve on a free port; never returns."""
-    with razorg.RpcServer("tcp://127.0.0.1:0", [BenchServer()]) as server:
+    services = [BenchServer(), PlainServer()]
+    with razorg.RpcServer(listen, services, dispatch=BlobServer(), **settings) as server:
         announce(server.addresses[0])
         server.serve_forever()
 
 
-def connect(address: str, workload: Workload) -> Client:
-    """A pool with its defaults, except that every workload here is one connection and W3 needs a window of 1000."""
-    settings: dict[str, Any] = {"max_connections": 1}
+def connect(address: str, workload: Workload, **settings: Any) -> Client:
+    """Pools with their defaults, except that each is one connection and that futures need a window of 1000."""
+    settings["max_connections"] = 1
     if workload.in_flight:
-        settings["window"] = 1024
-    pool = razorg.connect(address, **settings)
+        settings["window"] = max(workload.in_flight, FUTURES_WINDOW)
+    _idle.extend(razorg.ClientStream(address) for _ in range(workload.idle))
+    pools = [razorg.connect(address, **settings) for _ in range(workload.connections)]
+    for pool in pools:
+        pool.ping()  # connects
+    if workload.in_flight:
+        return Client(pipeline=futures_pipeline(pools[0].client(Bench)))
+    return Client([_service(pool, workload) for pool in pools])
+
+
+_idle: list[razorg.ClientStream] = []
+
+
+def _service(pool: Any, workload: Workload) -> Any:
+    if workload.kind == "blob":
+        return blob_service(pool)
     bench = pool.client(Bench)
+    if workload.kind == "bytes":
+        return SimpleNamespace(both=bench.echo, up=bench.put, down=bench.get)
+    return bench
+
+
+def blob_service(pool: Any) -> Any:
+    """Payloads as blobs; what comes back is razorg's buffer itself."""
+    send = pool.send
+
+    def up(data: bytes) -> int:
+        send(PUT, blob=data).get()
+        return len(data)
+
+    def down(size: int) -> Any:
+        return send(GET, size).get().blob
+
+    return SimpleNamespace(both=lambda data: send(ECHO, blob=data).get().blob, up=up, down=down)
+
+
+def futures_pipeline(bench: Any) -> Callable[[int, Tally], None]:
+    """One greenlet that keeps futures outstanding: it takes the oldest before it submits another."""
 
     def pipeline(in_flight: int, tally: Tally) -> None:
         submit = razorg.submit
@@ -61,4 +148,4 @@ def connect(address: str, workload: Workload) -> Client:
             if answer != left + RIGHT_OPERAND:
                 raise wrong_answer(left + RIGHT_OPERAND, answer)
 
-    return Client(service=bench, pipeline=pipeline)
+    return pipeline

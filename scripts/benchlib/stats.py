@@ -30,6 +30,10 @@ class Line:
     client_cpu_us: float
     server_cpu_us: float | None
     ratios: dict[str, Spread]
+    megabytes_per_second: Spread | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    """Medians of the repetitions' percentiles."""
 
 
 def summarize(runs: Iterable[Run]) -> list[Line]:
@@ -44,7 +48,7 @@ def summarize(runs: Iterable[Run]) -> list[Line]:
 
 def _line(groups: dict[tuple[str, str], list[Run]], workload: str, contestant: str) -> Line:
     runs = groups[workload, contestant]
-    server_cpu = [run.server_cpu_us for run in runs if run.server_cpu_us is not None]
+    server_cpu = _known(run.server_cpu_us for run in runs)
     ratios: dict[str, Spread] = {}
     for base in WORKLOADS[workload].bases:
         if base == contestant:
@@ -61,9 +65,24 @@ def _line(groups: dict[tuple[str, str], list[Run]], workload: str, contestant: s
         client_cpu_us=statistics.median(run.client_cpu_us for run in runs),
         server_cpu_us=statistics.median(server_cpu) if server_cpu else None,
         ratios=ratios,
+        megabytes_per_second=spread(rates) if (rates := _known(run.megabytes_per_second for run in runs)) else None,
+        p50_ms=statistics.median(p50) if (p50 := _known(run.p50_ms for run in runs)) else None,
+        p99_ms=statistics.median(p99) if (p99 := _known(run.p99_ms for run in runs)) else None,
     )
+
+
+def _known(numbers: Iterable[float | None]) -> list[float]:
+    return [number for number in numbers if number is not None]
 
 
 def spread(numbers: Sequence[float]) -> Spread:
     """Median, lowest and highest of at least one number."""
     return Spread(statistics.median(numbers), min(numbers), max(numbers))
+
+
+def quartiles(numbers: Sequence[float]) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile of at least one number (between neighbours by their distance)."""
+    if len(numbers) == 1:
+        return (numbers[0],) * 3
+    low, middle, high = statistics.quantiles(numbers, n=4, method="inclusive")
+    return low, middle, high
