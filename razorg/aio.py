@@ -33,8 +33,13 @@ async def call(function: Callable[P, ResultT], /, *args: P.args, **kwargs: P.kwa
     """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
+
+    def end() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
     job = Job(background_hub(), partial(function, **kwargs), *args)
-    job.start(lambda: _tell(loop, ended))
+    job.start(lambda: _call_soon(loop, end))
     try:
         await ended
     except BaseException:  # cancelled, or the loop is gone
@@ -65,12 +70,6 @@ def wrap_future(future: RpcFuture[ResultT]) -> asyncio.Future[ResultT]:
         if wrapped.cancelled():
             future.run_in_its_hub(future.cancel)
 
-    def ended(_: Any) -> None:
-        try:
-            loop.call_soon_threadsafe(copy)
-        except RuntimeError:
-            pass  # the loop is closed: nobody waits
-
     if future.done():
         copy()
         return wrapped
@@ -80,16 +79,12 @@ def wrap_future(future: RpcFuture[ResultT]) -> asyncio.Future[ResultT]:
             "make it with: await razorg.aio.call(razorg.submit, …)"
         )
     wrapped.add_done_callback(cancel)
-    future.run_in_its_hub(future.rawlink, ended)
+    future.run_in_its_hub(future.rawlink, lambda _: _call_soon(loop, copy))
     return wrapped
 
 
-def _tell(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None]) -> None:
-    def tell() -> None:
-        if not ended.done():
-            ended.set_result(None)
-
+def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
     try:
-        loop.call_soon_threadsafe(tell)
+        loop.call_soon_threadsafe(function)
     except RuntimeError:
         pass  # the loop is closed: nobody waits

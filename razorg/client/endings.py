@@ -27,7 +27,7 @@ from razorg.core.inflight import InFlight
 from razorg.core.method import Method
 from razorg.errors import CallTimeout, ConnectionLost, LocalProtocolError, Sent, Unreachable
 from razorg.hubs.forks import FORKED, Turn, tell_of_forks
-from razorg.hubs.here import hub_if_any, is_destroyed
+from razorg.hubs.here import call_soon, hub_if_any, is_destroyed
 from razorg.link.outbox import Outbox
 from razorg.link.reading import FrameReader
 from razorg.link.ticker import current_ticker
@@ -249,8 +249,8 @@ class StreamEndings:
 
 def _abandon(hub: Any, conn: Any, outbox: Outbox[Any], _tasks: Any) -> None:
     """The stream was garbage-collected, in whatever thread: end its connection and greenlets."""
-    if is_destroyed(hub):
+    try:
+        call_soon(hub, conn.close)
+        call_soon(hub, outbox.close)
+    except LocalProtocolError:
         conn.close()
-    else:
-        hub.loop.run_callback_threadsafe(conn.close)
-        hub.loop.run_callback_threadsafe(outbox.close)

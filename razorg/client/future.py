@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import CancelledError
@@ -17,8 +18,8 @@ from razorg.client.calls import Carrier, Outcome, located, value_of
 from razorg.client.journey import Journey, Origin, goes_on
 from razorg.core.method import Method
 from razorg.errors import LocalProtocolError
-from razorg.hubs.here import hub_if_any
-from razorg.hubs.remote import call_soon, run_in_hub
+from razorg.hubs.here import call_soon, hub_if_any, is_destroyed
+from razorg.hubs.remote import run_in_hub
 from razorg.hubs.wake import Wake
 from razorg.wire.heads import Frame
 
@@ -120,14 +121,14 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
             while not wake.wait(_LOOK_SECONDS if until is None else until - monotonic()):
                 if until is not None or self.ready():
                     return bool(self.ready())
-                if self._hub.dead:
+                if is_destroyed(self._hub):
                     raise LocalProtocolError(f"{self!r}: its thread has destroyed its hub")
                 if self.deadline and monotonic() > self.deadline + _OVERDUE_SECONDS:
                     raise LocalProtocolError(
                         f"{self!r} belongs to another thread, which does not run its greenlets"
                     )
         finally:
-            if not self._hub.dead:
+            with contextlib.suppress(LocalProtocolError):  # destroyed: it is linked no more
                 self.run_in_its_hub(self.unlink, wake.set)
         return True
 
@@ -194,7 +195,7 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
     def _link(self, callback: Callable[[Any], None]) -> None:
         if hub_if_any() is self._hub:
             self.rawlink(callback)
-        elif self.ready() and self._hub.dead:
+        elif self.ready() and is_destroyed(self._hub):
             callback(self)
         else:
             self.run_in_its_hub(self.rawlink, callback)

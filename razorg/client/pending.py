@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Callable
 from typing import Any
+
+from razorg.errors import LocalProtocolError
+from razorg.hubs.here import call_soon
 
 
 class Pending:
@@ -35,8 +39,8 @@ class Pending:
 
     def abandon(self, hub: Any) -> None:
         """As ``cancel``, from whatever thread the garbage collector runs in."""
-        if not hub.dead:
-            hub.loop.run_callback_threadsafe(self.cancel)
+        with contextlib.suppress(LocalProtocolError):  # destroyed: nothing is under way
+            call_soon(hub, self.cancel)
 
 
 def weakly(method: Callable[..., None]) -> Callable[..., None]:

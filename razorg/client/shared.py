@@ -24,8 +24,8 @@ from razorg.errors import CallTimeout, LocalProtocolError
 from razorg.hubs.background import PATIENCE_SECONDS, is_background, run_in_background
 from razorg.hubs.deadline import bounded, current_deadlines
 from razorg.hubs.forks import tell_of_forks
-from razorg.hubs.here import hub_here, hub_if_any, is_destroyed
-from razorg.hubs.remote import NotRunning, call_soon, run_in_hubs
+from razorg.hubs.here import call_soon, hub_here, hub_if_any, is_destroyed
+from razorg.hubs.remote import NotRunning, run_in_hubs
 from razorg.hubs.wake import allocate_lock
 
 PartT = TypeVar("PartT", bound=RoutedCalls)
@@ -85,7 +85,9 @@ class SharedPool(RawActions, Generic[PartT]):
         return self._home.submit_method(method, msg, timeout)
 
     def _start(self, request: RawRequest) -> Any:
-        return self._from_elsewhere("start_request", request)
+        if hub_if_any() is not self._home_hub:
+            return self._from_elsewhere("start_request", request)
+        return self._home.start_request(request)
 
     def close(self, timeout: float | None = None) -> None:
         """Take no more calls, wait for the replies to those in flight, then disconnect.
@@ -151,7 +153,7 @@ class SharedPool(RawActions, Generic[PartT]):
                 self._check_open()
                 self._forget_the_dead()
                 part = self._parts[hub] = self._make_part()
-                if (self._home is None or self._home_hub.dead) and not is_background(hub):
+                if (self._home is None or is_destroyed(self._home_hub)) and not is_background(hub):
                     self._home = part
                     self._home_hub = hub  # at last: who sees it takes that part
         return part

@@ -14,8 +14,9 @@ from gevent.event import Event
 
 from razorg.errors import LocalProtocolError
 from razorg.hubs.forks import tell_of_forks
-from razorg.hubs.remote import call_soon, run_in_hub
-from razorg.hubs.wake import allocate_lock
+from razorg.hubs.here import call_soon, is_destroyed
+from razorg.hubs.remote import run_in_hub
+from razorg.hubs.wake import allocate_lock, keep_waiting
 
 _start_new_thread = monkey.get_original("_thread", "start_new_thread")
 
@@ -50,8 +51,7 @@ class IoThread:
             self.hub = get_hub()
             self.hub.SYSTEM_ERROR = ()  # a callback that raises SystemExit must not end it
             self._stopping = Event()
-            alive = self.hub.loop.async_()
-            alive.start(_nothing)  # so that a loop with nothing to do waits
+            alive = keep_waiting(self.hub)
         except BaseException as error:  # it is the starter's
             self._failure = error
             return
@@ -84,7 +84,7 @@ def background_hub() -> Any:
     with _state.lock:
         if _state.is_over:
             raise LocalProtocolError("the interpreter is about to end")
-        if _state.thread is None or _state.thread.hub.dead:
+        if _state.thread is None or is_destroyed(_state.thread.hub):
             _state.thread = IoThread()
             atexit.register(_at_exit)
         return _state.thread.hub
@@ -118,10 +118,6 @@ def _at_exit() -> None:
     thread, _state.thread = _state.thread, None
     if thread is not None:
         thread.stop()
-
-
-def _nothing() -> None:
-    pass
 
 
 _state = _State()

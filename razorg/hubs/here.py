@@ -1,14 +1,17 @@
-"""Which hub serves the calls of this thread."""
+"""Which hub serves the calls of this thread, and how to reach that of another one."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import gevent.hub
 from gevent import get_hub, getcurrent, monkey
 from gevent._hub_local import get_hub_if_exists
+
+from razorg.errors import LocalProtocolError
 
 _get_ident = monkey.get_original("_thread", "get_ident")
 _get_native_id = monkey.get_original("_thread", "get_native_id")
@@ -37,6 +40,17 @@ def hub_here() -> Any:
 def is_destroyed(hub: Any) -> bool:
     """Whether nothing can be done in the hub any more."""
     return bool(hub.dead or hub.loop is None)
+
+
+def call_soon(hub: Any, function: Callable[..., Any], *args: Any) -> None:
+    """Have a hub call the function, from any thread; LocalProtocolError when it was destroyed."""
+    if not is_destroyed(hub):
+        try:
+            hub.loop.run_callback_threadsafe(function, *args)
+            return
+        except (AttributeError, ValueError):
+            pass  # it was destroyed just now
+    raise LocalProtocolError("the hub of that thread was destroyed")
 
 
 def _is_main_thread() -> bool:

@@ -12,7 +12,7 @@ import gevent
 from gevent import getcurrent
 
 from razorg.errors import LocalProtocolError
-from razorg.hubs.here import hub_if_any
+from razorg.hubs.here import call_soon, hub_if_any, is_destroyed
 from razorg.hubs.wake import Wake
 
 #: A hub that does not start a job for so long is not running: its thread does something else.
@@ -21,17 +21,6 @@ PATIENCE_SECONDS = 1.0
 
 class NotRunning(LocalProtocolError):
     """The hub of another thread does not run; nothing was done there."""
-
-
-def call_soon(hub: Any, function: Callable[..., Any], *args: Any) -> None:
-    """Have a hub call the function, from any thread; LocalProtocolError when it was destroyed."""
-    loop = hub.loop
-    try:
-        if hub.dead or loop is None:
-            raise ValueError
-        loop.run_callback_threadsafe(function, *args)
-    except ValueError:
-        raise LocalProtocolError("the hub of that thread was destroyed") from None
 
 
 class Job:
@@ -65,8 +54,9 @@ class Job:
 
     def cancel(self) -> None:
         """End it with GreenletExit, from any thread: nobody waits for it any more."""
-        if not self.call_off() and not self._hub.dead:
-            call_soon(self._hub, self._kill)
+        if not self.call_off():
+            with contextlib.suppress(LocalProtocolError):  # destroyed: it has ended
+                call_soon(self._hub, self._kill)
 
     def call_off(self) -> bool:
         """Let it never start; False when it has started.  From any thread."""
@@ -79,7 +69,7 @@ class Job:
     @property
     def is_stuck(self) -> bool:
         """Whether it has not been started, or never will end."""
-        return bool(self._tickets) or self._hub.dead
+        return bool(self._tickets) or is_destroyed(self._hub)
 
     def _spawn(self) -> None:
         if self._tickets:
@@ -117,7 +107,7 @@ def run_in_hub(
             if job.call_off():
                 raise NotRunning(f"the thread of {hub!r} does not run its greenlets now")
             while not wake.wait(PATIENCE_SECONDS):
-                if hub.dead:
+                if is_destroyed(hub):
                     raise LocalProtocolError("the hub of that thread was destroyed")
     except BaseException:
         job.cancel()

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from gevent import getcurrent, monkey
 from gevent.event import Event
 
 from razorg.errors import LocalProtocolError
-from razorg.hubs.here import hub_here
+from razorg.hubs.here import call_soon, hub_here
 
 allocate_lock = monkey.get_original("_thread", "allocate_lock")
+
+
+def keep_waiting(hub: Any) -> Any:
+    """Let the hub wait for other threads: gevent does not count what they may do as something to
+    wait for.  To be closed when that is over."""
+    watcher = hub.loop.async_()
+    watcher.start(_nothing)
+    return watcher
 
 
 class Wake:
@@ -30,19 +39,15 @@ class Wake:
         """It has happened; from any thread, once."""
         if self._hub is None:
             self._lock.release()
-        elif not self._hub.dead:
-            try:
-                self._hub.loop.run_callback_threadsafe(self._event.set)
-            except (AttributeError, ValueError):
-                pass  # destroyed just now: nobody waits
+        else:
+            with contextlib.suppress(LocalProtocolError):  # destroyed: nobody waits
+                call_soon(self._hub, self._event.set)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block this greenlet, or this thread where it has no hub; False after ``timeout``."""
         if self._hub is None:
             return bool(self._lock.acquire(True, -1 if timeout is None else max(timeout, 0.0)))
-        # What comes from other threads does not count as something to wait for: this does.
-        alive = self._hub.loop.async_()
-        alive.start(_nothing)
+        alive = keep_waiting(self._hub)
         try:
             return bool(self._event.wait(timeout))
         finally:

@@ -8,6 +8,8 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from gevent import get_hub
 
+from razorg.hubs.here import is_destroyed
+
 TICK = 1.0
 #: A tick that comes this late says that the hub was blocked: what the peers sent meanwhile lies
 #: unread in the kernel, so nobody is judged before it was read.
@@ -116,7 +118,7 @@ def all_tickers() -> list[tuple[Any, Ticker]]:
     found = []
     for ref in _tickers.keyrefs():  # a list made in one step: other threads make hubs meanwhile
         hub = ref()
-        ticker = _tickers.get(hub) if hub is not None and not hub.dead else None
+        ticker = _tickers.get(hub) if hub is not None and not is_destroyed(hub) else None
         if ticker is not None:
             found.append((hub, ticker))
     return found

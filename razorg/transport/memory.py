@@ -18,7 +18,7 @@ from gevent.event import Event
 
 from razorg.errors import LocalProtocolError
 from razorg.hubs.forks import Turn, tell_of_forks
-from razorg.hubs.remote import call_soon
+from razorg.hubs.here import call_soon
 from razorg.transport.address import Address
 from razorg.transport.base import Connection
 from razorg.transport.original import system_socket

@@ -111,7 +111,7 @@ def test_every_curve_has_names_of_its_own() -> None:
 
 def test_rooms() -> None:
     assert room_of("/x/razorg/client/stream.py") == "client"
-    assert room_of("/work/razorg/razorg/errors.py") == "razorg"
+    assert room_of("/src/razorg/razorg/errors.py") == "razorg"
     assert room_of("/x/scripts/benchlib/drive.py") == "bench"
     assert room_of("/x/site-packages/gevent/hub.py") == "gevent"
 
