@@ -32,7 +32,7 @@ class Connections(Upkeep):
     _make_closed_error: Callable[[], Exception] | None = None
 
     def stream(self, timeout: float | None) -> tuple[ClientStream, float | None]:
-        """A stream with room, and what is left of the timeout; blocks until there is one.
+        """A stream with room, and since when the caller waited if it did; blocks for one.
 
         Unreachable at once when the address is known not to answer; CallTimeout when there was
         no room in time; LocalProtocolError when closed.
@@ -42,15 +42,15 @@ class Connections(Upkeep):
         if not self.line:
             self.current = self._with_room()
             if self.current is not None:
-                return self.current, timeout
+                return self.current, None
         now = monotonic()
         self._ask(now)
         deadline = now + (self._config.task_timeout if timeout is None else timeout)
-        stream = self.line.wait(deadline)
+        stream = self.line.wait(deadline, is_exact=timeout is not None)
         if stream is None:
             raise self._too_late(monotonic() - now)
         self.current = stream
-        return stream, max(deadline - monotonic(), 0.0)
+        return stream, now
 
     def wanted(self) -> None:
         """Calls would come here if it were healthy: look for it more often."""
@@ -134,8 +134,8 @@ class Connections(Upkeep):
 
     def _ask(self, now: float) -> None:
         """A call wants a connection: open what it takes; Unreachable when there is no hope."""
-        self._backoff.asked()
-        if self._answering():
+        self._backoff.is_wanted = True
+        if self.current is not None or self._is_answering():
             self._grow(now, arriving=1)
         elif self._pending.openers:
             if self._is_impatient(now):

@@ -228,6 +228,7 @@ class StreamEndings:
         """Once a second, in the hub: end what has taken too long."""
         for call in self._in_flight.expired(now):
             self._expire(call)
+        self._line.expire(now)
         limits = self.config.limits
         if self._reader.is_late(now, self.config.read_timeout, limits):
             self.lose(TimeoutError("the peer stopped in the middle of a frame"))

@@ -25,7 +25,7 @@ class Place(Protocol):
     address: str
 
     def stream(self, timeout: float | None) -> tuple[Any, float | None]:
-        """A stream with room, and what is left of the timeout; blocks."""
+        """A stream with room, and since when the caller waited if it did; blocks."""
 
 
 class Router(Protocol):
@@ -102,9 +102,10 @@ def goes_on(call: Traveller, origin: Origin | Journey, error: Exception) -> bool
 
 def _send_again(call: Traveller, journey: Journey, place: Place) -> None:
     try:
-        stream, timeout = place.stream(journey.time_left())
+        seconds = journey.time_left()
+        stream, since = place.stream(seconds)
         if not call.is_finished:  # cancelled meanwhile
-            stream.start(call, journey.msg, journey.blob, timeout)
+            stream.start(call, journey.msg, journey.blob, seconds, since)
     except Exception as error:  # whatever it is, the call must end, or go on once more
         if isinstance(error, RpcError):
             error.located(call.method.name, place.address)

@@ -9,12 +9,30 @@ from typing import Any
 from weakref import WeakMethod
 
 from gevent import get_hub, getcurrent
-from gevent.hub import Waiter
 
 from razorg.errors import LocalProtocolError
 
+_NOT_SERVED = object()
 
-class WaitingLine(deque[Any]):
+
+class _Waiting:
+    """A greenlet in the line; ``greenlet`` is None once it has left."""
+
+    __slots__ = ("deadline", "given", "greenlet", "hub")
+
+    def __init__(self, greenlet: Any, hub: Any, deadline: float) -> None:
+        self.greenlet = greenlet
+        self.hub = hub
+        self.deadline = deadline
+        self.given: Any = _NOT_SERVED
+
+    def serve(self, given: Any) -> None:
+        """In the hub: it runs at once, and has taken its place when it blocks again."""
+        self.given = given
+        self.greenlet.switch()
+
+
+class WaitingLine(deque[_Waiting]):
     """One entry for each greenlet that waits, so it holds no more than the callers do.
 
     Who comes while somebody waits goes to the end: a permit that is given back belongs to the
@@ -27,32 +45,44 @@ class WaitingLine(deque[Any]):
         self._place = WeakMethod(place)
         self._is_waking = False
 
-    def wait(self, deadline: float) -> Any:
+    def wait(self, deadline: float, is_exact: bool) -> Any:
         """Block until served; returns what ``place()`` gave, None when the deadline came first.
 
-        Raises what ``fail`` was given.
+        An exact deadline costs a timer, another one is seen by ``expire``.  Raises what ``fail``
+        was given.
         """
+        current = getcurrent()
         hub = get_hub()
-        if getcurrent() is hub:
+        if current is hub:
             raise LocalProtocolError("there is no room now, and a callback in the hub cannot wait")
-        waiter = Waiter(hub)
-        timer = hub.loop.timer(max(deadline - monotonic(), 0))
-        given = None
-        self.append(waiter)
+        waiting = _Waiting(current, hub, deadline)
+        timer = None
+        self.append(waiting)
         try:
-            timer.start(waiter.switch, None, update=True)
-            given = waiter.get()
-            return given
+            if is_exact:
+                timer = hub.loop.timer(max(deadline - monotonic(), 0))
+                timer.start(waiting.serve, None, update=True)
+            while waiting.given is _NOT_SERVED:
+                hub.switch()
+            return waiting.given
         finally:
-            timer.close()
-            if given is None:
-                self._leave(waiter)
+            waiting.greenlet = None
+            if timer is not None:
+                timer.close()
+            if waiting.given is None or waiting.given is _NOT_SERVED:
+                self._leave(waiting)
 
     def wake(self) -> None:
         """There may be room: serve those who wait, soon, in the hub."""
         if self and not self._is_waking:
             self._is_waking = True
             self[0].hub.loop.run_callback(self._serve)
+
+    def expire(self, now: float) -> None:
+        """In the hub: serve nothing to those whose deadline has passed."""
+        for waiting in [waiting for waiting in self if waiting.deadline <= now]:
+            if waiting.greenlet is not None:
+                waiting.serve(None)
 
     def fail(self, make_error: Callable[[], BaseException]) -> None:
         """Send everybody who waits now away, soon, each with an error of its own."""
@@ -68,19 +98,20 @@ class WaitingLine(deque[Any]):
             given = place() if place is not None and self else None
             if given is None:
                 return
-            # It runs at once, and has taken its place when it blocks again.
-            self.popleft().switch(given)
+            waiting = self.popleft()
+            waiting.given = given
+            waiting.greenlet.switch()  # it has taken its place when it blocks again
         self.wake()  # they may be back at the end of the line already
 
-    def _leave(self, waiter: Waiter[Any]) -> None:
+    def _leave(self, waiting: _Waiting) -> None:
         try:
-            self.remove(waiter)
+            self.remove(waiting)
         except ValueError:
             pass  # sent away
         self.wake()  # what was to be its place is the next one's
 
 
-def _throw(waiting: list[Waiter[Any]], make_error: Callable[[], BaseException]) -> None:
-    for waiter in waiting:
-        if waiter.greenlet is not None:
-            waiter.throw(make_error())
+def _throw(everybody: list[_Waiting], make_error: Callable[[], BaseException]) -> None:
+    for waiting in everybody:
+        if waiting.greenlet is not None:
+            waiting.greenlet.throw(make_error())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from razorg.client.connections import Connections
 from razorg.client.journey import Journey
 from razorg.client.routed import RoutedCalls
@@ -36,7 +38,9 @@ class StreamPool(RoutedCalls):
         return self._place if len(journey.tried) <= _MOVES_MAX else None
 
     def ping(self, timeout: float | None) -> float:
-        stream, timeout = self._place.stream(timeout)
+        stream, since = self._place.stream(timeout)
+        if timeout is not None and since is not None:
+            timeout = max(timeout - (monotonic() - since), 0.0)
         return stream.ping(timeout)
 
     def close(self, timeout: float | None, text: str) -> None:

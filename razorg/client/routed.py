@@ -88,10 +88,10 @@ class RoutedCalls:
         place = self.only_place or self._route(method)
         try:
             stream = place.current
-            seconds = timeout
+            since = None
             if stream is None or place.line or stream.is_full():
-                stream, seconds = place.stream(timeout)
-            return stream.call(method, msg, None, seconds)
+                stream, since = place.stream(timeout)
+            return stream.call(method, msg, None, timeout, since)
         except (RpcError, DeclaredError) as error:
             located(error, method.name, place.address)
             failure = error
@@ -134,13 +134,13 @@ class RoutedCalls:
         try:
             place = self.only_place or self._route(call.method)
             stream = place.current
-            seconds = timeout
+            since = None
             call.origin = (self, place, msg, blob)
             if stream is None or place.line or stream.is_full():
                 # Until the stream sets it again:
                 call.deadline = monotonic() + (timeout or self.config.task_timeout)
-                stream, seconds = place.stream(timeout)
-            stream.start(call, msg, blob, seconds)
+                stream, since = place.stream(timeout)
+            stream.start(call, msg, blob, timeout, since)
         except (Unreachable, ConnectionLost) as error:
             call.settle(error.located(call.method.name, place.address if place else None))
         except RpcError as error:
@@ -162,8 +162,9 @@ def _call_on(journey: Journey, failure: RpcError | DeclaredError) -> Any:
             if place is None:
                 raise failure
             try:
-                stream, seconds = place.stream(journey.time_left())
-                return stream.call(method, journey.msg, journey.blob, seconds)
+                seconds = journey.time_left()
+                stream, since = place.stream(seconds)
+                return stream.call(method, journey.msg, journey.blob, seconds, since)
             except (RpcError, DeclaredError) as error:
                 located(error, method.name, place.address)
                 failure = error

@@ -38,18 +38,24 @@ class ClientStream(StreamEndings, RawActions):
     """
 
     def call(
-        self, method: Method, msg: bytes, blob: Any = None, timeout: float | None = None
+        self,
+        method: Method,
+        msg: bytes,
+        blob: Any = None,
+        timeout: float | None = None,
+        since: float | None = None,
     ) -> Any:
         """Send a request and block this greenlet until the response; its value or its error.
 
-        The caller has to see to it that this is the thread of the stream; so for ``start``.
+        ``since``: when its time began to run, if that was before now.  The caller has to see to
+        it that this is the thread of the stream; so for ``start``.
         """
         hub = self._hub
         current = getcurrent()
         if current is hub:
             raise LocalProtocolError("a callback in the hub cannot block; use submit")
         call = BlockingCall(method, self._run_callback, current.switch)
-        self._send(call, msg, blob, timeout)
+        self._send(call, msg, blob, timeout, since)
         timer = None
         try:
             if timeout is not None:  # exact, where the ticker would come up to a second late
@@ -74,21 +80,28 @@ class ClientStream(StreamEndings, RawActions):
             raise
 
     def start(
-        self, call: RpcFuture[Any] | ClientTask, msg: bytes, blob: Any, timeout: float | None
+        self,
+        call: RpcFuture[Any] | ClientTask,
+        msg: bytes,
+        blob: Any,
+        timeout: float | None,
+        since: float | None = None,
     ) -> None:
         """Send the request of a future or a task; blocks only while the window is full."""
         call.carried_by(self)
         try:
-            self._send(call, msg, blob, timeout)
+            self._send(call, msg, blob, timeout, since)
         except BaseException:
             call.carried_by(None)
             raise
 
-    def _send(self, call: Call, msg: bytes, blob: Any, timeout: float | None) -> None:
+    def _send(
+        self, call: Call, msg: bytes, blob: Any, timeout: float | None, since: float | None
+    ) -> None:
         """Take a permit, register the call, hand its frame over: from here on it will settle."""
         now = monotonic()
         call.timeout = timeout if timeout is not None else self.config.task_timeout
-        call.deadline = now + call.timeout
+        call.deadline = (now if since is None else since) + call.timeout
         if now - self.last_call_at > _QUIET_SECONDS and not self._in_flight:
             if not self.is_closed and self._conn.end_of_stream():
                 self.lose(ConnectionError("the peer closed the connection while it was idle"))
@@ -100,7 +113,7 @@ class ClientStream(StreamEndings, RawActions):
         if blob is not None or len(msg) > self._max_msg_bytes:
             check_sizes(msg, blob, self.config.limits)
         if self._line or not self._window.acquire(False):
-            self._wait_for_window(call)
+            self._wait_for_window(call, is_exact=timeout is not None)
         try:
             frame = request_frame(
                 call.method.action, self._in_flight.next_seq, self.config.client_id, msg, blob
@@ -130,8 +143,8 @@ class ClientStream(StreamEndings, RawActions):
         else:
             self._outbox.put(call)
 
-    def _wait_for_window(self, call: Call) -> None:
-        if self._line.wait(call.deadline) is None:
+    def _wait_for_window(self, call: Call, is_exact: bool) -> None:
+        if self._line.wait(call.deadline, is_exact) is None:
             raise CallTimeout(
                 f"no room in the window ({self.config.window} in flight) in {call.timeout:g} s",
                 sent="no",

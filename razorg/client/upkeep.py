@@ -81,6 +81,7 @@ class Upkeep:
         if newest and newest.has_answered and newest.opened_at >= self._backoff.since:
             self._unproven = 0
             self._backoff.succeeded()
+        self.line.expire(now)
         self.line.wake()
         self._close_unneeded(now, answering)
         self._grow(now)
@@ -171,10 +172,12 @@ class Upkeep:
 
     def _grow(self, now: float, arriving: int = 0) -> None:
         """Beside connections that answer, open what the calls need."""
+        config = self._config
+        if len(self._streams) + len(self._pending.openers) >= config.max_connections:
+            return
         answering = self._answering()
         if not answering or not self._is_due(now):
             return
-        config = self._config
         missing = connections_to_open(
             self._uses(answering),
             opening=len(self._pending.openers),
@@ -260,6 +263,9 @@ class Upkeep:
             if heartbeat.is_answering and not stream.is_full():
                 return stream
         return None
+
+    def _is_answering(self) -> bool:
+        return any(heartbeat.is_answering for heartbeat in self._streams.values())
 
     def _answering(self) -> list[ClientStream]:
         return [stream for stream, heartbeat in self._streams.items() if heartbeat.is_answering]
