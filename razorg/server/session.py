@@ -178,7 +178,10 @@ class Session:
         """Send the one answer of a request; blocks while the peer does not take the earlier
         ones.  Dropped when the connection has ended."""
         try:
-            self._put(frame)
+            if self._unanswered == 1 and frame.__class__ is bytes and self._outbox.is_idle:
+                self._write_at_once(frame)  # type: ignore[arg-type,unused-ignore]
+            else:
+                self._put(frame)
         finally:  # only now: a handler that waits in here still counts as running
             self._unanswered -= 1
             if self._backlog and not self._worker_is_coming:
@@ -192,6 +195,18 @@ class Session:
 
     def _answer_dropped(self, seq: int, action: int | str) -> None:
         self.answer(dropped_frame(seq, action))
+
+    def _write_at_once(self, frame: bytes) -> None:
+        """Nothing else is under way: spare the switch to the writer."""
+        try:
+            written = self._conn.write(frame)
+        except OSError as error:
+            log.debug("cannot write to %s: %s", self.peer, error)
+            self.abort()
+            return
+        self._heard_at = monotonic()
+        if written < len(frame):
+            self._put((memoryview(frame)[written:],))
 
     def _put(self, frame: Frame) -> None:
         if self._is_dead or self._outbox.is_closed:
