@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Any
 
 from gevent.event import Event
 from gevent.queue import SimpleQueue
 
-ItemT = TypeVar("ItemT")
 
-
-class Outbox(Generic[ItemT]):
+class Outbox:
     """A channel of batches.
 
     The first item of a batch puts the open list on the channel, the next ones join it there, and
@@ -19,8 +17,8 @@ class Outbox(Generic[ItemT]):
     """
 
     def __init__(self) -> None:
-        self._channel: SimpleQueue[list[ItemT] | None] = SimpleQueue()
-        self._open: list[ItemT] | None = None
+        self._channel: SimpleQueue[list[Any] | None] = SimpleQueue()
+        self._open: list[Any] | None = None
         self._batches_put = 0
         self._batches_written = 0
         self._written = Event()
@@ -31,7 +29,7 @@ class Outbox(Generic[ItemT]):
         """Everything that was put has been written."""
         return self._batches_written == self._batches_put
 
-    def put(self, item: ItemT) -> None:
+    def put(self, item: Any) -> None:
         """Queue an item; never blocks."""
         batch = self._open
         if batch is None:
@@ -41,9 +39,9 @@ class Outbox(Generic[ItemT]):
         else:
             batch.append(item)
 
-    def take(self) -> list[ItemT] | None:
+    def take(self) -> list[Any] | None:
         """The next batch; blocks the writer; None when closed and all batches are taken."""
-        batch: list[ItemT] | None = self._channel.get()
+        batch: list[Any] | None = self._channel.get()
         if batch is self._open:
             self._open = None
         return batch

@@ -4,34 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import monotonic
-from typing import Generic
 
 from razorg.config import Limits
 from razorg.errors import RemoteProtocolError
 from razorg.transport.base import Connection
-from razorg.wire.parser import FieldsT, FrameParser
+from razorg.wire.parser import Fields, FrameParser
 
 #: One read takes what the frame that has begun still lacks, but at least this: some dozens of
 #: small frames.  More at once would keep the peer waiting for the answers to the first of them,
-#: and both sides would work in turns instead of at the same time.
+#: and both sides would work in turns instead of at the same time.  Only of a backlog more is
+#: taken at once, an eighth of what was read without coming to its end.
 READ_BYTES = 1024
+BACKLOG_SHIFT = 3
+#: Where frames are larger, this many are read at once, …
+FRAMES_AT_ONCE = 4
+PORTION_MAX_BYTES = 256 * 1024
+#: … unless they are so large that each is better received into a buffer of its own.
+OWN_BUFFER_BYTES = 128 * 1024
 
 
-class FrameReader(Generic[FieldsT]):
+class FrameReader:
     """Reads one connection for one greenlet, and remembers since when a frame is incomplete."""
 
-    def __init__(self, conn: Connection, parser: FrameParser[FieldsT]) -> None:
+    def __init__(self, conn: Connection, parser: FrameParser) -> None:
         self._conn = conn
         self._parser = parser
         self._is_stopped = False
         self._is_reading = False
         self._has_more = False
+        self._backlog_bytes = 0
         self._frame_since: float | None = None
         self._frame_bytes = 0  # how much the incomplete frame announced
         #: When a piece of a frame came that is not whole yet.
         self.last_piece_at = 0.0
 
-    def read(self) -> Sequence[FieldsT] | None:
+    def read(self) -> Sequence[Fields] | None:
         """The frames that have arrived, at least one; blocks until there is one.
 
         None at the end of the stream and after ``stop()``.  Raises OSError when the connection
@@ -46,7 +53,7 @@ class FrameReader(Generic[FieldsT]):
         finally:
             self._is_reading = False
 
-    def _read(self) -> Sequence[FieldsT] | None:
+    def _read(self) -> Sequence[Fields] | None:
         while not self._is_stopped:
             if self._parser.error is not None:
                 raise self._parser.error
@@ -61,10 +68,11 @@ class FrameReader(Generic[FieldsT]):
                     continue
                 frames = self._parser.filled(count) if count else None
             else:
-                asked = max(READ_BYTES, self._parser.missing_bytes)
+                asked = self._portion()
                 data = self._conn.read(asked)
                 if data is None:
                     self._has_more = False
+                    self._backlog_bytes = 0
                     continue
                 count = len(data)
                 frames = self._parser.feed(data) if data else None
@@ -74,10 +82,19 @@ class FrameReader(Generic[FieldsT]):
                 return None
             # The rest of a big frame is there already more often than not.
             self._has_more = count == asked and self._parser.missing_bytes > READ_BYTES
+            is_behind = count == asked and room is None and not self._has_more
+            self._backlog_bytes = self._backlog_bytes + count if is_behind else 0
             self._note_progress(bool(frames))
             if frames:
                 return frames
         return None
+
+    def _portion(self) -> int:
+        """How many bytes to ask for."""
+        parser = self._parser
+        usual = parser.frame_bytes if parser.frame_bytes <= OWN_BUFFER_BYTES else 0
+        wanted = max(READ_BYTES, self._backlog_bytes >> BACKLOG_SHIFT, usual * FRAMES_AT_ONCE)
+        return max(min(wanted, PORTION_MAX_BYTES), parser.missing_bytes)
 
     def stop(self) -> None:
         """Make ``read`` return None, also when it is waiting."""

@@ -8,12 +8,11 @@ byte, in linear time, with never more memory than a small multiple of what reall
 from __future__ import annotations
 
 from collections.abc import Sequence
-from struct import Struct
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any
 
 from razorg.config import Limits
 from razorg.errors import RemoteProtocolError
-from razorg.wire.body import Body
+from razorg.wire.body import FIRST_BYTES, PROVEN_MAX_BYTES, Body
 from razorg.wire.heads import (
     BLOB_BYTES_MAX,
     FLAG_ERROR,
@@ -28,13 +27,14 @@ from razorg.wire.heads import (
     ResponseFields,
 )
 
-#: A frame with a larger body is received into buffers of its own.
-BIG_BODY_BYTES = 64 * 1024
+#: A frame with a larger body that is not whole yet is received into buffers of its own.
+BIG_BODY_BYTES = 16 * 1024
 
-FieldsT = TypeVar("FieldsT")
+#: The fields of one frame; their order is that of RequestFields or ResponseFields.
+Fields = tuple[Any, ...]
 
 
-class FrameParser(Generic[FieldsT]):
+class FrameParser:
     """What both directions share: the bytes of the frame that has begun and is not whole yet.
 
     - ``error``: set once, when the peer broke the protocol; from then on nothing comes out.
@@ -42,14 +42,16 @@ class FrameParser(Generic[FieldsT]):
     - ``missing_bytes``: how much of its body is still to come, as far as it is announced.
     """
 
-    head: ClassVar[Struct]
-
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, head_bytes: int) -> None:
         self._limits = limits
+        self._head_bytes = head_bytes
         self._tail = bytearray()  # a frame that has begun, unless its body is big
-        self._needed = self.head.size  # no use to look at the tail before it has this size
+        self._needed = head_bytes  # no use to look at the tail before it has this size
         self._body: Body | None = None  # the big body that is being received
         self._body_head: tuple[Any, ...] = ()
+        self._proven_bytes = FIRST_BYTES  # the largest body that came whole
+        #: The size of the last frames, on average.
+        self.frame_bytes = 0
         self._refused = b""
         self.error: RemoteProtocolError | None = None
 
@@ -71,18 +73,18 @@ class FrameParser(Generic[FieldsT]):
         """Where the next bytes can be received without a copy; None when no big body is open."""
         return self._body.room() if self._body is not None else None
 
-    def filled(self, count: int) -> Sequence[FieldsT]:
+    def filled(self, count: int) -> Sequence[Fields]:
         """``count`` bytes were received into ``room()``; returns the frame if that ended it."""
         body = self._body
         assert body is not None
         body.filled(count)
         return self._end_body(body) if not body.missing_bytes else ()
 
-    def feed(self, data: bytes) -> Sequence[FieldsT]:
+    def feed(self, data: bytes) -> Sequence[Fields]:
         """The frames that are whole now that ``data`` has come too."""
         if self.error is not None:
             return ()
-        frames: list[FieldsT] = []
+        frames: list[Fields] = []
         if self._body is not None:
             taken = self._body.take(memoryview(data))
             if self._body.missing_bytes:
@@ -103,29 +105,33 @@ class FrameParser(Generic[FieldsT]):
             self.error = error
             self._refused = data
             return frames
+        if frames:
+            self.frame_bytes = position // len(frames)
         if self._body is not None:
             self._body.take(memoryview(data)[position:])  # never all of it: _scan saw to that
         elif position < len(data):
             self._tail += memoryview(data)[position:]
         return frames
 
-    def _end_body(self, body: Body) -> Sequence[FieldsT]:
+    def _end_body(self, body: Body) -> Sequence[Fields]:
         self._body = None
-        self._needed = self.head.size
+        self._needed = self._head_bytes
+        self.frame_bytes = size = sum(map(len, body.pieces()))
+        self._proven_bytes = min(max(self._proven_bytes, size), PROVEN_MAX_BYTES)
         try:
             return (self._assemble(self._body_head, body.pieces()),)
         except RemoteProtocolError as error:
             self.error = error
             return ()
 
-    def _scan(self, data: bytes, frames: list[FieldsT]) -> int:
+    def _scan(self, data: bytes, frames: list[Fields]) -> int:
         """Append the whole frames of ``data``; returns where the first that is not whole begins.
 
         Sets ``_needed``, or opens ``_body``, for that one (then: where its body begins).
         """
         raise NotImplementedError
 
-    def _assemble(self, head: tuple[Any, ...], pieces: list[bytearray]) -> FieldsT:
+    def _assemble(self, head: tuple[Any, ...], pieces: list[bytearray]) -> Fields:
         raise NotImplementedError
 
     def _check_length(self, what: str, announced: int, limit_name: str) -> None:
@@ -136,12 +142,13 @@ class FrameParser(Generic[FieldsT]):
             )
 
 
-class RequestParser(FrameParser[RequestFields]):
+class RequestParser(FrameParser):
     """Requests, as a server receives them."""
 
-    head = REQUEST_HEAD
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(limits, REQUEST_HEAD.size)
 
-    def _scan(self, data: bytes, frames: list[RequestFields]) -> int:
+    def _scan(self, data: bytes, frames: list[Fields]) -> int:
         unpack, limits = REQUEST_HEAD.unpack_from, self._limits
         max_name, max_msg = limits.max_action_bytes, limits.max_msg_bytes
         max_blob = min(limits.max_blob_bytes, BLOB_BYTES_MAX)
@@ -162,7 +169,7 @@ class RequestParser(FrameParser[RequestFields]):
             if stop > end:
                 if stop - body > BIG_BODY_BYTES:
                     self._body_head = (seq, action, client_id)
-                    self._body = Body(name_len, msg_len, blob_len)
+                    self._body = Body((name_len, msg_len, blob_len), self._proven_bytes)
                     return body
                 self._needed = stop - position
                 return position
@@ -190,12 +197,13 @@ class RequestParser(FrameParser[RequestFields]):
         return seq, action, client_id, msg, blob or None
 
 
-class ResponseParser(FrameParser[ResponseFields]):
+class ResponseParser(FrameParser):
     """Responses, as a client receives them."""
 
-    head = RESPONSE_HEAD
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(limits, RESPONSE_HEAD.size)
 
-    def _scan(self, data: bytes, frames: list[ResponseFields]) -> int:
+    def _scan(self, data: bytes, frames: list[Fields]) -> int:
         unpack, limits = RESPONSE_HEAD.unpack_from, self._limits
         max_msg, max_blob = limits.max_msg_bytes, limits.max_blob_bytes
         position, end = 0, len(data)
@@ -223,7 +231,7 @@ class ResponseParser(FrameParser[ResponseFields]):
             if stop > end:
                 if stop - body > BIG_BODY_BYTES:
                     self._body_head = (seq, flag)
-                    self._body = Body(msg_len, blob_len)
+                    self._body = Body((msg_len, blob_len), self._proven_bytes)
                     return body
                 self._needed = stop - position
                 return position

@@ -170,7 +170,7 @@ RESPONSES = [
     Case("first_error_stays", P(2, 3) + P(ver=9), [], "flag 3"),
 ]
 
-Parser = type[FrameParser[Any]]
+Parser = type[FrameParser]
 
 
 def plain(frame: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -180,7 +180,7 @@ def plain(frame: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-def parse(parser: FrameParser[Any], pieces: list[bytes]) -> tuple[list[Any], Optional[str]]:
+def parse(parser: FrameParser, pieces: list[bytes]) -> tuple[list[Any], Optional[str]]:
     frames = [plain(frame) for piece in pieces for frame in parser.feed(piece)]
     assert parser.error is None or type(parser.error) is RemoteProtocolError
     return frames, None if parser.error is None else str(parser.error)

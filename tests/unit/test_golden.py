@@ -16,7 +16,7 @@ from razorg.wire.parser import FrameParser, RequestParser, ResponseParser
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "golden.json").read_text())
 FRAMES = [entry for entry in GOLDEN if entry["direction"] != "event"]
-PARSERS: dict[str, type[FrameParser[Any]]] = {
+PARSERS: dict[str, type[FrameParser]] = {
     "request": RequestParser,
     "response": ResponseParser,
 }
@@ -28,7 +28,7 @@ def raw(entry: dict[str, Any]) -> bytes:
     return bytes.fromhex(entry["hex"])
 
 
-def parser_for(direction: str) -> FrameParser[Any]:
+def parser_for(direction: str) -> FrameParser:
     return PARSERS[direction](LIMITS)
 
 

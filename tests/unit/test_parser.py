@@ -32,7 +32,7 @@ TABLE = [
 ]
 
 
-def check(parser: FrameParser[Any], case: Case, pieces: list[bytes]) -> None:
+def check(parser: FrameParser, case: Case, pieces: list[bytes]) -> None:
     frames, error = parse(parser, pieces)
     assert frames == case.frames
     if isinstance(case.ending, str):
