@@ -28,6 +28,7 @@ class _Handler:
     __slots__ = (
         "decode",
         "encode",
+        "encode_bytes",
         "errors",
         "function",
         "inline",
@@ -38,6 +39,7 @@ class _Handler:
 
     def __init__(self, spec: MethodSpec, function: Any, codec: Codec, max_msg_bytes: int) -> None:
         self.encode = codec.encode
+        self.encode_bytes = codec.encode_bytes
         self.max_msg_bytes = max_msg_bytes
         self.function = function
         self.errors = spec.errors
@@ -144,7 +146,8 @@ def _run(handler: _Handler, session: Requester, fields: RequestFields) -> Frame:
         result = handler.function(*args)  # type: ignore[misc]
     else:
         result = handler.function()
-    data = handler.encode(result)
+    encode = handler.encode if type(result) is not bytes else handler.encode_bytes
+    data = encode(result)
     if len(data) > handler.max_msg_bytes:
         check_sizes(data, None, session.config.limits)
     return response_frame(fields[0], data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from razorg.wire.heads import Buffer
+from razorg.wire.heads import Buffer, Msg
 
 Decoder = Callable[[Buffer], Any]
 
@@ -21,6 +21,10 @@ class Codec:
     def encode(self, value: Any) -> bytes:
         """The bytes of a value; EncodeError (``sent="no"``) with the path of what does not fit."""
         raise NotImplementedError
+
+    def encode_bytes(self, value: bytes) -> Msg:
+        """As ``encode``, for ``bytes`` and nothing else: big ones need not be copied."""
+        return self.encode(value)
 
     def decode(self, data: Buffer, type: Any = Any) -> Any:
         """The value of the bytes; DecodeError when they are none, or it does not fit ``type``."""

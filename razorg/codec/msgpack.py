@@ -8,11 +8,12 @@ import msgpack
 import msgspec
 
 from razorg.codec.base import Codec, Decoder
+from razorg.codec.bins import bin_msg, bin_value
 from razorg.codec.ext import may_hold_timestamp, refuse_timestamps
 from razorg.codec.path import ENCODE_FAILURES, encode_error
 from razorg.codec.typed import BUILTIN_TYPES, decoder_with
 from razorg.errors import DecodeError
-from razorg.wire.heads import Buffer
+from razorg.wire.heads import Buffer, Msg
 
 #: A packer keeps its buffer; one that had to grow beyond this is replaced.
 _KEEP_BYTES = 1024 * 1024
@@ -45,6 +46,12 @@ def _unpack(data: Buffer) -> Any:
     return value
 
 
+def _unpack_bytes(data: Buffer) -> Any:
+    """As ``_unpack``, where ``bytes`` are expected: often big ones."""
+    big = bin_value(data)
+    return _unpack(data) if big is None else big
+
+
 class MsgpackCodec(Codec):
     """msgpack by the package of that name."""
 
@@ -62,6 +69,9 @@ class MsgpackCodec(Codec):
             self._packer = msgpack.Packer()
         return data
 
+    def encode_bytes(self, value: bytes) -> Msg:
+        return bin_msg(value) or self.encode(value)
+
     def _encode_objects(self, value: Any) -> bytes:
         """For values that hold dataclasses, Structs, enums, dates …, or cannot be encoded."""
         try:
@@ -73,7 +83,7 @@ class MsgpackCodec(Codec):
         return self.decoder(type)(data)
 
     def decoder(self, type: Any) -> Decoder:
-        return decoder_with(_unpack, type)
+        return decoder_with(_unpack_bytes if type is bytes else _unpack, type)
 
 
 def _pack_objects(value: Any) -> bytes:

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 
 from razorg.codec.base import Codec, Decoder
+from razorg.codec.bins import bin_msg, bin_value
 from razorg.codec.ext import may_hold_timestamp, refuse_timestamps
 from razorg.codec.path import ENCODE_FAILURES, encode_error
 from razorg.codec.typed import BUILTIN_TYPES, convert, is_untyped
 from razorg.errors import DecodeError
-from razorg.wire.heads import Buffer
+from razorg.wire.heads import Buffer, Msg
 
 _DECODE_FAILURES = (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError)
 
@@ -38,12 +39,17 @@ class MsgspecCodec(Codec):
             data = self._encode(msgspec.to_builtins(value, builtin_types=BUILTIN_TYPES))
         return data
 
+    def encode_bytes(self, value: bytes) -> Msg:
+        return bin_msg(value) or self.encode(value)
+
     def decode(self, data: Buffer, type: Any = Any) -> Any:
         return self.decoder(type)(data)
 
     def decoder(self, type: Any) -> Decoder:
         if is_untyped(type):
             return self._decode_any
+        if type is bytes:
+            return self._decode_bytes
         fast = msgspec.msgpack.Decoder(type, ext_hook=_refuse_ext).decode
 
         def decode(data: Buffer) -> Any:
@@ -55,6 +61,10 @@ class MsgspecCodec(Codec):
             return convert(self._decode_any(data), type)
 
         return decode
+
+    def _decode_bytes(self, data: Buffer) -> Any:
+        big = bin_value(data)
+        return convert(self._decode_any(data), bytes) if big is None else big
 
     def _decode_any(self, data: Buffer) -> Any:
         try:

@@ -63,37 +63,33 @@ def check_type(type: Any) -> None:
             raise TypeError(f"{type!r} is no type that travels; use a dataclass or builtins")
 
 
-def decoder_with(unpack: Decoder, type: Any) -> Decoder:
-    """A function from bytes to ``type``, by way of the plain value; it raises DecodeError."""
-    if is_untyped(type):
+def decoder_with(unpack: Decoder, target: Any) -> Decoder:
+    """A function from bytes to a type, by way of the plain value; it raises DecodeError."""
+    if is_untyped(target):
         return unpack
-    if type is None:
-        type = _NONE
-    if type in _SCALARS:
-        scalar = type
+    if target is None:
+        target = type(None)
+    if target in _SCALARS:
 
         def decode_scalar(data: Buffer) -> Any:
             value = unpack(data)
-            return value if value.__class__ is scalar else convert(value, scalar)
+            return value if type(value) is target else convert(value, target)
 
         return decode_scalar
-    if get_origin(type) is tuple and _SCALARS.issuperset(get_args(type)):
-        return _scalars_decoder(unpack, type)
-    return lambda data: convert(unpack(data), type)
+    if get_origin(target) is tuple and _SCALARS.issuperset(get_args(target)):
+        return _scalars_decoder(unpack, target)
+    return lambda data: convert(unpack(data), target)
 
 
-_NONE = None.__class__
-
-
-def _scalars_decoder(unpack: Decoder, type: Any) -> Decoder:
+def _scalars_decoder(unpack: Decoder, target: Any) -> Decoder:
     """For arguments that are all plain: values of just these classes fit as they are."""
-    classes = get_args(type)
+    classes = get_args(target)
 
     def decode_scalars(data: Buffer) -> Any:
         value = unpack(data)
-        if value.__class__ is list and tuple([part.__class__ for part in value]) == classes:
+        if type(value) is list and tuple(map(type, value)) == classes:
             return tuple(value)
-        return convert(value, type)
+        return convert(value, target)
 
     return decode_scalars
 

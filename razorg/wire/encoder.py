@@ -21,6 +21,7 @@ from razorg.wire.heads import (
     VERSION,
     Buffer,
     Frame,
+    Msg,
 )
 
 #: Pieces up to this size are joined into one buffer: copying them is cheaper than another entry
@@ -55,27 +56,27 @@ def encode_action(action: int | str, limits: Limits) -> tuple[int, bytes]:
 
 
 def request_frame(
-    action: tuple[int, bytes], seq: int, client_id: int, msg: bytes, blob: Buffer | None
+    action: tuple[int, bytes], seq: int, client_id: int, msg: Msg, blob: Buffer | None
 ) -> Frame:
     """A request; ``action`` is what `encode_action` gave.  The sizes have been checked."""
     field, name = action
     if blob is None:
         head = _pack_request(MAGIC, VERSION, 0, field, seq, client_id, len(msg), 0)
-        if len(msg) <= JOIN_MAX_BYTES:
+        if type(msg) is bytes and len(msg) <= JOIN_MAX_BYTES:
             return head + name + msg
-        return head + name, msg
+        return _pieces(head + name, msg, b"")
     blob_bytes = len(blob)
     head = _pack_request(MAGIC, VERSION, 0, field, seq, client_id, len(msg), blob_bytes)
     return _pieces(head + name, msg, blob)
 
 
-def response_frame(seq: int, msg: bytes, blob: Buffer | None = None) -> Frame:
+def response_frame(seq: int, msg: Msg, blob: Buffer | None = None) -> Frame:
     """A response of success.  The sizes have been checked."""
     if blob is None:
         head = _pack_response(MAGIC, VERSION, FLAG_OK, len(msg), seq, 0)
-        if len(msg) <= JOIN_MAX_BYTES:
+        if type(msg) is bytes and len(msg) <= JOIN_MAX_BYTES:
             return head + msg
-        return head, msg
+        return _pieces(head, msg, b"")
     return _pieces(_pack_response(MAGIC, VERSION, FLAG_OK, len(msg), seq, len(blob)), msg, blob)
 
 
@@ -90,15 +91,19 @@ def error_frame(seq: int, error: bytes) -> Frame:
     return head + error if len(error) <= JOIN_MAX_BYTES else (head, error)
 
 
-def _pieces(head: bytes, msg: bytes, blob: Buffer) -> Frame:
-    if len(msg) + len(blob) <= JOIN_MAX_BYTES:
-        return b"".join((head, msg, blob))
-    if len(msg) <= JOIN_MAX_BYTES:
-        return head + msg, blob
-    return head, msg, blob
+def _pieces(head: bytes, msg: Msg, blob: Buffer) -> Frame:
+    """What is small goes with what stands before it, the rest as it is."""
+    parts = (msg, blob) if isinstance(msg, bytes) else (msg.start, msg.rest, blob)
+    pieces: list[Buffer] = [head]
+    for part in parts:
+        if len(pieces[-1]) + len(part) <= JOIN_MAX_BYTES:
+            pieces[-1] = b"".join((pieces[-1], part))
+        elif len(part):
+            pieces.append(part)
+    return pieces[0] if len(pieces) == 1 else tuple(pieces)  # type: ignore[return-value]
 
 
-def check_sizes(msg: bytes, blob: Buffer | None, limits: Limits) -> None:
+def check_sizes(msg: Msg, blob: Buffer | None, limits: Limits) -> None:
     """Raise EncodeError when a message or blob is over the limits of this side."""
     if len(msg) > limits.max_msg_bytes:
         raise EncodeError(

@@ -29,6 +29,22 @@ FLAG_ERROR: Final = 2
 PING: Final = 0
 
 Buffer = Union[bytes, bytearray, memoryview]
+
+
+class BigMsg:
+    """A message of which the big part is not copied: a few bytes, and what comes after them."""
+
+    __slots__ = ("rest", "start")
+
+    def __init__(self, start: bytes, rest: bytes) -> None:
+        self.start = start
+        self.rest = rest
+
+    def __len__(self) -> int:
+        return len(self.start) + len(self.rest)
+
+
+Msg = Union[bytes, BigMsg]
 #: What one frame is when it is ready to be written: one piece, or pieces too big to join.
 Frame = Union[bytes, tuple[Buffer, ...]]
 #: seq, action, client_id, msg, blob (None when the frame has none)

@@ -209,3 +209,30 @@ def test_decode_error_names_the_path(codec: Codec, kind: Any, data: bytes, path:
     with pytest.raises(DecodeError) as caught:
         codec.decode(data, kind)
     assert path in str(caught.value)
+
+
+def whole(msg: Any) -> bytes:
+    return msg if isinstance(msg, bytes) else msg.start + msg.rest
+
+
+@pytest.mark.parametrize("size", [0, 1, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 300_000])
+def test_bytes_by_themselves_are_what_encode_makes_of_them(codec: Codec, size: int) -> None:
+    value = bytes(range(256)) * (size // 256) + b"\xff" * (size % 256)
+    msg = codec.encode_bytes(value)
+    assert whole(msg) == codec.encode(value)
+    assert len(msg) == len(whole(msg))
+    for data in (whole(msg), bytearray(whole(msg)), memoryview(whole(msg))):
+        for type in (bytes, Any):
+            found = codec.decode(data, type)
+            assert found == value
+            assert found.__class__ is bytes
+
+
+@pytest.mark.parametrize("size", [16_384, 70_000])
+@pytest.mark.parametrize("change", ["short", "long"])
+def test_big_bytes_of_a_wrong_length_are_no_value(codec: Codec, size: int, change: str) -> None:
+    data = whole(codec.encode_bytes(b"b" * size))
+    data = data[:-1] if change == "short" else data + b"b"
+    for type in (bytes, Any):
+        with pytest.raises(DecodeError):
+            codec.decode(data, type)

@@ -24,6 +24,7 @@ from parser_cases import (
 )
 
 from razorg.wire import encoder
+from razorg.wire.heads import BigMsg
 from razorg.wire.parser import RequestParser, ResponseParser
 
 
@@ -113,6 +114,38 @@ def test_big_body_holds_a_small_multiple_of_what_came() -> None:
         assert tracemalloc.get_traced_memory()[1] < 10 * arrived
     finally:
         tracemalloc.stop()
+
+
+def first_room(parser: RequestParser, size: int) -> int:
+    """How much memory the parser gives at once for a body of that size; then it is received."""
+    parser.feed(Q(blob_len=size))
+    first = len(parser.room() or b"")
+    while (room := parser.room()) is not None:
+        parser.filled(len(room))
+    return first
+
+
+def test_a_peer_gets_at_once_what_it_has_filled_before_and_no_more() -> None:
+    parser = RequestParser(WIDE)
+    assert first_room(parser, 1_000_000) == 64 * 1024
+    assert first_room(parser, 1_000_000) == 1_000_000
+    assert first_room(parser, 3_000_000) == 1_000_000
+    assert first_room(parser, 9_000_000) == 3_000_000
+    assert first_room(parser, 9_000_000) == 4 * 1024 * 1024
+    assert first_room(RequestParser(WIDE), 9_000_000) == 64 * 1024
+
+
+def test_a_message_in_two_parts_makes_the_frame_of_the_whole() -> None:
+    for msg, blob in ((b"m" * 70_000, b""), (b"m" * 20_000, b"b" * 9), (b"m" * 20_000, b"b" * 20_000)):
+        parts = BigMsg(msg[:5], msg[5:])
+        for make in (
+            lambda msg: encoder.request_frame((1, b""), 7, 0, msg, blob or None),
+            lambda msg: encoder.request_frame((1 << 31 | 3, b"a.b"), 7, 0, msg, blob or None),
+            lambda msg: encoder.response_frame(7, msg, blob or None),
+        ):
+            frame = make(parts)
+            assert joined(frame) == joined(make(msg))
+            assert any(piece is parts.rest for piece in frame)  # not copied
 
 
 @pytest.mark.parametrize("cut", [1, 40, 50_000])
