@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -13,7 +12,7 @@ from razorg.codec.base import Codec
 from razorg.config import ClientConfig, check_timeout
 from razorg.core.method import Method
 from razorg.wire.encoder import encode_action
-from razorg.wire.heads import Buffer
+from razorg.wire.heads import Msg
 
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
@@ -27,10 +26,10 @@ class Caller(Protocol):
     config: ClientConfig
     address: str
 
-    def call_method(self, method: Method, msg: bytes, timeout: float | None) -> Any:
+    def call_method(self, method: Method, msg: Msg, timeout: float | None) -> Any:
         """Call and block."""
 
-    def submit_method(self, method: Method, msg: bytes, timeout: float | None) -> RpcFuture[Any]:
+    def submit_method(self, method: Method, msg: Msg, timeout: float | None) -> RpcFuture[Any]:
         """Call, and give a future."""
 
 
@@ -39,15 +38,10 @@ def make_method(
 ) -> Method:
     """How calls of an action with this return type and these errors are sent and read."""
     codec = caller.codec
-    decode = codec.decoder(returns)
-
-    def decode_reply(msg: Buffer, blob: Buffer | None) -> Any:
-        return decode(msg) if msg else None  # no message at all also means the default
-
     return Method(
         name=action,
         action=encode_action(action, caller.config.limits),
-        decode_reply=decode_reply,
+        decode_value=codec.decoder(returns),
         decode_error=lambda flag, payload: errors.decode(flag, payload, codec),
         **options,
     )
@@ -61,7 +55,17 @@ def message_of(args: tuple[Any, ...]) -> Any:
 class Endpoint:
     """Callable with the signature of the method; blocks the calling greenlet only."""
 
-    __slots__ = ("_call", "_caller", "_count", "_encode", "_method", "_spec", "_timeout")
+    __slots__ = (
+        "_call",
+        "_caller",
+        "_count",
+        "_encode",
+        "_encode_bytes",
+        "_method",
+        "_spec",
+        "_submit",
+        "_timeout",
+    )
 
     def __init__(self, caller: Caller, spec: MethodSpec, method: Method) -> None:
         self._caller = caller
@@ -70,25 +74,28 @@ class Endpoint:
         self._timeout = method.timeout
         self._count = len(spec.parameter_types)
         self._encode = caller.codec.encode
+        self._encode_bytes = caller.codec.encode_bytes
         self._call = caller.call_method
+        self._submit = caller.submit_method
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs or len(args) != self._count:
             args = self._bind(args, kwargs)
-        msg = self._encode(args[0] if len(args) == 1 else args or None)
+        value = args[0] if len(args) == 1 else args or None
+        msg = self._encode(value) if type(value) is not bytes else self._encode_bytes(value)
         return self._call(self._method, msg, self._timeout)
 
     def submit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcFuture[Any]:
         """The future of a call with these arguments."""
         if kwargs or len(args) != self._count:
             args = self._bind(args, kwargs)
-        return self._caller.submit_method(
-            self._method, self._encode(message_of(args)), self._timeout
-        )
+        value = args[0] if len(args) == 1 else args or None
+        msg = self._encode(value) if type(value) is not bytes else self._encode_bytes(value)
+        return self._submit(self._method, msg, self._timeout)
 
     def with_options(self, changes: dict[str, Any]) -> Endpoint:
         """The same endpoint with other options."""
-        return Endpoint(self._caller, self._spec, dataclasses.replace(self._method, **changes))
+        return Endpoint(self._caller, self._spec, self._method.replace(**changes))
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         try:

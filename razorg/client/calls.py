@@ -63,7 +63,7 @@ def is_ok(outcome: Outcome) -> bool:
 
 def value_of(method: Method, outcome: Outcome) -> Any:
     """The value of an outcome; raises the error that it is, or that the response holds."""
-    if outcome.__class__ is not tuple:
+    if type(outcome) is not tuple:
         assert isinstance(outcome, BaseException)
         try:
             raise outcome
@@ -73,7 +73,9 @@ def value_of(method: Method, outcome: Outcome) -> Any:
     if flag == FLAG_OK:
         assert not isinstance(msg, int)
         try:
-            return method.decode_reply(msg, blob)
+            if method.decode_value is None:
+                return method.make_reply(msg, blob)  # type: ignore[misc]
+            return method.decode_value(msg) if msg else None
         except DecodeError as error:
             error.sent = "yes"
             raise
@@ -82,12 +84,6 @@ def value_of(method: Method, outcome: Outcome) -> Any:
 
 class BlockingCall:
     """A call whose caller waits; nobody else sees it, so waking the greenlet is all it takes."""
-
-    # Set by the stream when it sends the call.
-    seq: int
-    frame: Frame | None
-    deadline: float
-    timeout: float
 
     __slots__ = (
         "_run_callback",
@@ -102,9 +98,20 @@ class BlockingCall:
     )
 
     def __init__(
-        self, method: Method, run_callback: Callable[..., Any], switch: Callable[..., Any]
+        self,
+        method: Method,
+        seq: int,
+        frame: Frame,
+        deadline: float,
+        timeout: float,
+        run_callback: Callable[..., Any],
+        switch: Callable[..., Any],
     ) -> None:
         self.method = method
+        self.seq = seq
+        self.frame: Frame | None = frame
+        self.deadline = deadline
+        self.timeout = timeout
         self.outcome: Outcome | None = None
         self._run_callback = run_callback
         self._switch = switch

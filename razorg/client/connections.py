@@ -31,8 +31,8 @@ class Connections(Upkeep):
 
     _make_closed_error: Callable[[], Exception] | None = None
 
-    def stream(self, timeout: float | None) -> tuple[ClientStream, float | None]:
-        """A stream with room, and since when the caller waited if it did; blocks for one.
+    def stream(self, timeout: float | None) -> ClientStream:
+        """A stream with room; blocks for one.
 
         Unreachable at once when the address is known not to answer; CallTimeout when there was
         no room in time; LocalProtocolError when closed.
@@ -42,15 +42,15 @@ class Connections(Upkeep):
         if not self.line:
             self.current = self._with_room()
             if self.current is not None:
-                return self.current, None
+                return self.current
         now = monotonic()
         self._ask(now)
         deadline = now + (self._config.task_timeout if timeout is None else timeout)
-        stream = self.line.wait(deadline, is_exact=timeout is not None)
+        stream: ClientStream | None = self.line.wait(deadline, is_exact=timeout is not None)
         if stream is None:
             raise self._too_late(monotonic() - now)
         self.current = stream
-        return stream, now
+        return stream
 
     def wanted(self) -> None:
         """Calls would come here if it were healthy: look for it more often."""

@@ -19,7 +19,7 @@ from gevent.lock import BoundedSemaphore
 from razorg.client.calls import Call, ClientTask, Outcome, sent_of
 from razorg.client.channel import Channel, Channels
 from razorg.client.line import WaitingLine
-from razorg.client.loops import BatchWriter, Remainder, read_loop, write_loop
+from razorg.client.loops import BatchWriter, read_loop, write_loop
 from razorg.codec.base import Codec
 from razorg.codec.registry import resolve_codec
 from razorg.config import ClientConfig, configured
@@ -60,9 +60,12 @@ class StreamEndings:
         self.opened_at = self.last_response_at = self.last_call_at = monotonic()
         self._error: BaseException | None = None
         self._is_closing = False
+        self._task_timeout = self.config.task_timeout
+        self._client_id = self.config.client_id
         self._max_msg_bytes = self.config.limits.max_msg_bytes
         self._hub = get_hub()
         self._run_callback = self._hub.loop.run_callback
+        self._pause = self._hub.switch
         self._window = BoundedSemaphore(self.config.window)
         #: Whether as many calls are in flight as the window has permits.
         self.is_full: Callable[[], bool] = self._window.locked
@@ -75,7 +78,7 @@ class StreamEndings:
         self._pings: dict[int, AsyncResult[float]] = {}
         self._tasks: set[ClientTask] = set()
         self._channels = Channels()
-        self._outbox: Outbox[Call | Remainder] = Outbox()
+        self._outbox = Outbox()
         self._drained = Event()
         self._reader = FrameReader(self._conn, ResponseParser(self.config.limits))
         self._writer = BatchWriter(self._conn)
@@ -115,8 +118,9 @@ class StreamEndings:
 
     def _settle(self, seq: int, outcome: Outcome) -> bool:
         """End the call of this seq, if it has not ended yet: the one place where calls end."""
-        call = self._in_flight.complete(seq)
+        call = self._in_flight.pop(seq, None)
         if call is None:
+            self._in_flight.check_past(seq)
             if self._pings:
                 ping = self._pings.pop(seq, None)
                 if ping is not None:
@@ -248,7 +252,7 @@ class StreamEndings:
             raise LocalProtocolError(f"{self!r} is closed")
 
 
-def _abandon(hub: Any, conn: Any, outbox: Outbox[Any], _tasks: Any) -> None:
+def _abandon(hub: Any, conn: Any, outbox: Outbox, _tasks: Any) -> None:
     """The stream was garbage-collected, in whatever thread: end its connection and greenlets."""
     try:
         call_soon(hub, conn.close)

@@ -59,8 +59,7 @@ class StreamFailover(RoutedCalls):
         return [place.address for place in self._places.values()]
 
     @property
-    def address(self) -> str:  # type: ignore[override]
-        """All of them, for texts."""
+    def address(self) -> str:
         return ", ".join(self.addresses)
 
     def places(self) -> list[Connections]:

@@ -14,7 +14,7 @@ import gevent
 from razorg.core.method import Method
 from razorg.declared import DeclaredError
 from razorg.errors import RpcError, Sent
-from razorg.wire.heads import Buffer
+from razorg.wire.heads import Buffer, Msg
 
 log = logging.getLogger("razorg")
 
@@ -24,8 +24,8 @@ class Place(Protocol):
 
     address: str
 
-    def stream(self, timeout: float | None) -> tuple[Any, float | None]:
-        """A stream with room, and since when the caller waited if it did; blocks."""
+    def stream(self, timeout: float | None) -> Any:
+        """A stream with room; blocks for one."""
 
 
 class Router(Protocol):
@@ -38,7 +38,7 @@ class Router(Protocol):
 
 
 #: What a future or a task of a pool takes along: the pool, the place where it is, msg and blob.
-Origin = tuple[Router, Any, bytes, Union[Buffer, None]]
+Origin = tuple[Router, Any, Msg, Union[Buffer, None]]
 
 
 class Traveller(Protocol):
@@ -102,8 +102,9 @@ def goes_on(call: Traveller, origin: Origin | Journey, error: Exception) -> bool
 
 def _send_again(call: Traveller, journey: Journey, place: Place) -> None:
     try:
+        since = monotonic()
         seconds = journey.time_left()
-        stream, since = place.stream(seconds)
+        stream = place.stream(seconds)
         if not call.is_finished:  # cancelled meanwhile
             stream.start(call, journey.msg, journey.blob, seconds, since)
     except Exception as error:  # whatever it is, the call must end, or go on once more

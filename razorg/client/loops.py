@@ -34,7 +34,7 @@ class Remainder:
         self.frame: Frame | None = frame
 
 
-def read_loop(stream_ref: ref[Stream], reader: FrameReader[ResponseFields]) -> None:
+def read_loop(stream_ref: ref[Stream], reader: FrameReader) -> None:
     """Settle calls as their responses arrive, until the connection ends."""
     ended: BaseException = ConnectionError("the peer closed the connection")
     try:
@@ -84,9 +84,7 @@ class BatchWriter(FrameWriter):
                 yield frame
 
 
-def write_loop(
-    stream_ref: ref[Stream], outbox: Outbox[Call | Remainder], writer: BatchWriter
-) -> None:
+def write_loop(stream_ref: ref[Stream], outbox: Outbox, writer: BatchWriter) -> None:
     """Write the batches of the outbox until it is closed or the connection fails.
 
     A stream closes it when the connection is gone: what is left there may go elsewhere by then.

@@ -25,9 +25,11 @@ class StreamPool(RoutedCalls):
 
     def __init__(self, address: Address, codec: Codec, config: ClientConfig) -> None:
         super().__init__(codec, config)
-        place = Connections(address, codec, config)
-        self._place = self.only_place = place
-        self.address = place.address
+        self._place = self.only_place = Connections(address, codec, config)
+
+    @property
+    def address(self) -> str:
+        return self._place.address
 
     def places(self) -> list[Connections]:
         return [self._place]
@@ -38,8 +40,9 @@ class StreamPool(RoutedCalls):
         return self._place if len(journey.tried) <= _MOVES_MAX else None
 
     def ping(self, timeout: float | None) -> float:
-        stream, since = self._place.stream(timeout)
-        if timeout is not None and since is not None:
+        since = monotonic()
+        stream = self._place.stream(timeout)
+        if timeout is not None:
             timeout = max(timeout - (monotonic() - since), 0.0)
         return stream.ping(timeout)
 

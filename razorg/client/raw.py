@@ -7,7 +7,7 @@ from typing import Any, overload
 
 from razorg.client.calls import ClientTask
 from razorg.client.channel import Channel
-from razorg.client.future import RpcFuture
+from razorg.client.future import RpcFuture, new_future
 from razorg.client.reply import Reply, decode_raw_error
 from razorg.codec.base import Codec
 from razorg.codec.nil import encode_msg
@@ -39,7 +39,7 @@ class RawRequest:
         ``unsent``: where the task goes when it ends without having met a stream.
         """
         if self.notify is None:
-            return RpcFuture(self.method, hub)
+            return new_future(self.method, hub)
         return ClientTask(
             self.method, self.action, self.msg, self.notify, self.tag, address, unsent
         )
@@ -109,7 +109,7 @@ class RawActions:
         return Method(
             name=action if isinstance(action, str) else f"action {action}",
             action=encode_action(action, self.config.limits),
-            decode_reply=lambda msg, blob: Reply(msg, blob, codec),
+            make_reply=lambda msg, blob: Reply(msg, blob, codec),
             decode_error=decode_raw_error,
             idempotent=idempotent,
         )

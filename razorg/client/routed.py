@@ -17,7 +17,7 @@ from gevent import get_hub
 from razorg.client.calls import ClientTask, located
 from razorg.client.channel import Channels
 from razorg.client.connections import Connections
-from razorg.client.future import RpcFuture
+from razorg.client.future import RpcFuture, new_future
 from razorg.client.journey import Journey
 from razorg.client.raw import RawRequest
 from razorg.codec.base import Codec
@@ -25,7 +25,7 @@ from razorg.config import ClientConfig
 from razorg.core.method import Method
 from razorg.declared import DeclaredError
 from razorg.errors import CallTimeout, ConnectionLost, RpcError, Unreachable
-from razorg.wire.heads import Buffer
+from razorg.wire.heads import Buffer, Msg
 
 
 class RoutedCalls:
@@ -35,18 +35,21 @@ class RoutedCalls:
     to it that no other thread comes here.
     """
 
-    address: str
-    #: Set in a forked child: what was under way there is the parent's to go on with.
-    is_abandoned = False
-    #: Where all calls go, when there is no choice: spares them the question.
-    only_place: Connections | None = None
-
     def __init__(self, codec: Codec, config: ClientConfig) -> None:
         self.config = config
         self.codec = codec
+        #: Set in a forked child: what was under way there is the parent's to go on with.
+        self.is_abandoned = False
+        #: Where all calls go, when there is no choice: spares them the question.
+        self.only_place: Connections | None = None
         self._hub = get_hub()
         # For tasks that end without having met a stream.
         self._channels = Channels()
+
+    @property
+    def address(self) -> str:
+        """Where its calls go, for texts."""
+        raise NotImplementedError
 
     def route(self) -> Connections:
         """Where a new call goes; Unreachable when there is no hope.  Never blocks.
@@ -82,16 +85,15 @@ class RoutedCalls:
         """Its state, as ``repr(pool)`` shows it."""
         raise NotImplementedError
 
-    def call_method(self, method: Method, msg: bytes, timeout: float | None) -> Any:
+    def call_method(self, method: Method, msg: Msg, timeout: float | None) -> Any:
         """Call and block this greenlet."""
         started = monotonic()
         place = self.only_place or self._route(method)
         try:
             stream = place.current
-            since = None
             if stream is None or place.line or stream.is_full():
-                stream, since = place.stream(timeout)
-            return stream.call(method, msg, None, timeout, since)
+                stream = place.stream(timeout)
+            return stream.call(method, msg, None, timeout, started)
         except (RpcError, DeclaredError) as error:
             located(error, method.name, place.address)
             failure = error
@@ -101,9 +103,9 @@ class RoutedCalls:
         finally:
             del failure  # its traceback holds this frame
 
-    def submit_method(self, method: Method, msg: bytes, timeout: float | None) -> RpcFuture[Any]:
+    def submit_method(self, method: Method, msg: Msg, timeout: float | None) -> RpcFuture[Any]:
         """The future of a call; blocks only for a connection or while the window is full."""
-        future: RpcFuture[Any] = RpcFuture(method, self._hub)
+        future = new_future(method, self._hub)
         self._send(future, msg, None, timeout)
         return future
 
@@ -125,22 +127,22 @@ class RoutedCalls:
     def _send(
         self,
         call: RpcFuture[Any] | ClientTask,
-        msg: bytes,
+        msg: Msg,
         blob: Buffer | None,
         timeout: float | None,
     ) -> None:
         """Send a future or a task; what happens once it is queued in a stream is its own end."""
+        started = monotonic()
         place = None
         try:
             place = self.only_place or self._route(call.method)
             stream = place.current
-            since = None
             call.origin = (self, place, msg, blob)
             if stream is None or place.line or stream.is_full():
                 # Until the stream sets it again:
-                call.deadline = monotonic() + (timeout or self.config.task_timeout)
-                stream, since = place.stream(timeout)
-            stream.start(call, msg, blob, timeout, since)
+                call.deadline = started + (timeout or self.config.task_timeout)
+                stream = place.stream(timeout)
+            stream.start(call, msg, blob, timeout, started)
         except (Unreachable, ConnectionLost) as error:
             call.settle(error.located(call.method.name, place.address if place else None))
         except RpcError as error:
@@ -162,8 +164,9 @@ def _call_on(journey: Journey, failure: RpcError | DeclaredError) -> Any:
             if place is None:
                 raise failure
             try:
+                since = monotonic()
                 seconds = journey.time_left()
-                stream, since = place.stream(seconds)
+                stream = place.stream(seconds)
                 return stream.call(method, journey.msg, journey.blob, seconds, since)
             except (RpcError, DeclaredError) as error:
                 located(error, method.name, place.address)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
+from razorg.client.home import NO_HUB, HomeCalls
 from razorg.client.raw import RawActions, RawRequest
 from razorg.client.routed import RoutedCalls
 from razorg.codec.base import Codec
@@ -22,11 +23,11 @@ from razorg.config import ClientConfig, configured
 from razorg.core.method import Method
 from razorg.errors import CallTimeout, LocalProtocolError
 from razorg.hubs.background import PATIENCE_SECONDS, is_background, run_in_background
-from razorg.hubs.deadline import bounded, current_deadlines
 from razorg.hubs.forks import tell_of_forks
 from razorg.hubs.here import call_soon, hub_here, hub_if_any, is_destroyed
 from razorg.hubs.remote import NotRunning, run_in_hubs
 from razorg.hubs.wake import allocate_lock
+from razorg.wire.heads import Msg
 
 PartT = TypeVar("PartT", bound=RoutedCalls)
 PoolT = TypeVar("PoolT", bound="SharedPool[Any]")
@@ -34,25 +35,19 @@ PoolT = TypeVar("PoolT", bound="SharedPool[Any]")
 #: Who waited no longer than this for the I/O thread has lost nothing of his time.
 _AT_ONCE_SECONDS = 0.01
 
-#: In the place of a hub, and no thread's.
-_NO_HUB = object()
 
-
-class SharedPool(RawActions, Generic[PartT]):
+class SharedPool(HomeCalls, RawActions, Generic[PartT]):
     """Blocking calls, futures and tasks from any thread.  The constructor does no I/O."""
 
     def __init__(
         self, codec: str | Codec, config: ClientConfig | None, settings: dict[str, Any]
     ) -> None:
-        self.config = configured(config, ClientConfig, settings)
+        super().__init__(configured(config, ClientConfig, settings))
         self.codec = resolve_codec(codec)
         self._closed_text = ""
         self._parts: dict[Any, PartT] = {}
         # Native: what is done under it is short and switches to no other greenlet.
         self._lock = allocate_lock()
-        #: The part that is asked first.
-        self._home: Any = None
-        self._home_hub: Any = _NO_HUB
         tell_of_forks(self)
 
     def _make_part(self) -> PartT:
@@ -67,22 +62,6 @@ class SharedPool(RawActions, Generic[PartT]):
     def in_flight(self) -> int:
         """How many calls wait for their response."""
         return sum(part.in_flight for part in self._in_use())
-
-    def call_method(self, method: Method, msg: bytes, timeout: float | None) -> Any:
-        """Call and block this greenlet, or this thread where it has no hub."""
-        if current_deadlines():
-            timeout = bounded(timeout, self.config.task_timeout, method.name)
-        if hub_if_any() is not self._home_hub:
-            return self._call_from_elsewhere("call_method", method, msg, timeout)
-        return self._home.call_method(method, msg, timeout)
-
-    def submit_method(self, method: Method, msg: bytes, timeout: float | None) -> Any:
-        """The future of a call; blocks only for a connection or while the window is full."""
-        if current_deadlines():
-            timeout = bounded(timeout, self.config.task_timeout, method.name)
-        if hub_if_any() is not self._home_hub:
-            return self._call_from_elsewhere("submit_method", method, msg, timeout)
-        return self._home.submit_method(method, msg, timeout)
 
     def _start(self, request: RawRequest) -> Any:
         if hub_if_any() is not self._home_hub:
@@ -113,7 +92,7 @@ class SharedPool(RawActions, Generic[PartT]):
         parts = self._in_use()
         self._lock = allocate_lock()
         self._parts.clear()
-        self._home, self._home_hub = None, _NO_HUB
+        self._home, self._home_hub = None, NO_HUB
         for part in parts:
             part.abandon()
 
@@ -125,7 +104,7 @@ class SharedPool(RawActions, Generic[PartT]):
         return getattr(self._part_of(hub), name)(*args)
 
     def _call_from_elsewhere(
-        self, name: str, method: Method, msg: bytes, timeout: float | None
+        self, name: str, method: Method, msg: Msg, timeout: float | None
     ) -> Any:
         hub = hub_here()
         if hub is not None:

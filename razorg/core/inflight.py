@@ -18,7 +18,7 @@ EntryT = TypeVar("EntryT", bound=Entry)
 
 
 class InFlight(dict[int, EntryT]):
-    """Calls by seq, oldest first.  A call leaves once, and whoever takes it out ends it."""
+    """Calls by seq, oldest first.  A call leaves once, and whoever pops it ends it."""
 
     __slots__ = ("next_seq",)
 
@@ -33,24 +33,17 @@ class InFlight(dict[int, EntryT]):
         return seq
 
     def register(self, call: EntryT) -> None:
-        """Keep the call under the next seq, which it is given."""
-        seq = self.next_seq
-        self.next_seq = seq + 1
-        call.seq = seq
-        self[seq] = call
+        """Keep the call, whose seq is the next one."""
+        self[call.seq] = call
+        self.next_seq = call.seq + 1
 
-    def complete(self, seq: int) -> EntryT | None:
-        """Take a call out; None when it has ended before (or was a ping).
-
-        Raises RemoteProtocolError for a seq that no request has had yet.
-        """
-        call = self.pop(seq, None)
-        if call is None and seq >= self.next_seq:
+    def check_past(self, seq: int) -> None:
+        """RemoteProtocolError for a seq that no request has had yet."""
+        if seq >= self.next_seq:
             raise RemoteProtocolError(
                 f"a response to request {seq}; the next request will be {self.next_seq}"
             )
-        return call
 
     def expired(self, now: float) -> list[EntryT]:
-        """The calls whose deadline has passed; they stay until they are completed."""
+        """The calls whose deadline has passed; they stay until they are popped."""
         return [call for call in self.values() if call.deadline <= now]

@@ -31,17 +31,17 @@ class FrameWriter:
         total = size = 0
         chunk: list[bytes] = []
         for frame in frames:
-            if frame.__class__ is bytes:
-                chunk.append(frame)  # type: ignore[arg-type,unused-ignore]
+            if type(frame) is bytes:
+                chunk.append(frame)
                 size += len(frame)
                 if size < CHUNK_BYTES:
                     continue
             if chunk:
-                pending = 0 if frame.__class__ is bytes else 1
+                pending = 0 if type(frame) is bytes else 1
                 self._write_chunk(chunk, size, pending)
                 total += size
                 chunk, size = [], 0
-            if frame.__class__ is not bytes:
+            if type(frame) is not bytes:
                 total += self._write_pieces(frame)  # type: ignore[arg-type]
         if chunk:
             self._write_chunk(chunk, size, 0)

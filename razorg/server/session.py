@@ -65,7 +65,7 @@ class Session:
         self._parser = RequestParser(config.limits)
         self._reader = FrameReader(conn, self._parser)
         self._writer = FrameWriter(conn)
-        self._outbox: Outbox[Frame] = Outbox()
+        self._outbox = Outbox()
         self._backlog: deque[RequestFields] = deque()
         self._worker_is_coming = False
         self._unanswered = 0  # read and not answered: the backlog and the running ones
@@ -178,8 +178,8 @@ class Session:
         """Send the one answer of a request; blocks while the peer does not take the earlier
         ones.  Dropped when the connection has ended."""
         try:
-            if self._unanswered == 1 and frame.__class__ is bytes and self._outbox.is_idle:
-                self._write_at_once(frame)  # type: ignore[arg-type,unused-ignore]
+            if self._unanswered == 1 and type(frame) is bytes and self._outbox.is_idle:
+                self._write_at_once(frame)
             else:
                 self._put(frame)
         finally:  # only now: a handler that waits in here still counts as running
@@ -211,7 +211,7 @@ class Session:
     def _put(self, frame: Frame) -> None:
         if self._is_dead or self._outbox.is_closed:
             return
-        if frame.__class__ is bytes:
+        if type(frame) is bytes:
             self._unwritten_bytes += len(frame)
         else:
             self._unwritten_bytes += sum(map(len, frame))  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from support.peers import Peer, ScriptedServer, reply, wait_until
 from support.pools import part_of
 
 import razorg
-from razorg.client import connections, endings, journey, line, routed, stream, upkeep
+from razorg.client import beginnings, connections, endings, journey, line, routed, stream, upkeep
 from razorg.link import reading, ticker
 
 
@@ -43,7 +43,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     for module in (
-        connections, endings, journey, line, reading, routed, stream, ticker, upkeep,
+        beginnings, connections, endings, journey, line, reading, routed, stream, ticker, upkeep,
     ):
         monkeypatch.setattr(module, "monotonic", clock)
     return clock

@@ -6,6 +6,7 @@ import concurrent.futures
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 import gevent
@@ -39,7 +40,7 @@ def linked(**settings: Any) -> Iterator[tuple[ClientStream, Peer]]:
 
 def ask(stream: ClientStream, timeout: float | None = None, action: int = 2) -> Any:
     """A blocking call."""
-    return stream.call(stream.raw_method(action), b"\xc0", None, timeout)
+    return stream.call(stream.raw_method(action), b"\xc0", None, timeout, monotonic())
 
 
 def check_usable(stream: ClientStream, peer: Peer) -> int:
