@@ -15,6 +15,7 @@ from razorg.hubs.background import is_running
 from razorg.hubs.forks import forks
 from razorg.hubs.here import hub_here
 from razorg.link.ticker import all_tickers
+from razorg.wire import parser
 
 _PACKAGES = ("razorg", "gevent", "greenlet", "msgpack", "msgspec", "gunicorn")
 #: What gevent's ``patch_all`` patches that matters for waiting.
@@ -28,6 +29,8 @@ class Diagnosis:
 
     #: Versions by package; Python's, too.
     versions: dict[str, str]
+    #: Whether the hot path is compiled; otherwise it is pure Python, and slower.
+    compiled: bool
     #: The modules that gevent has patched.
     patched: tuple[str, ...]
     #: ``"no"``, ``"before razorg"`` or ``"after razorg"`` was imported.
@@ -50,6 +53,7 @@ class Diagnosis:
 
     def __str__(self) -> str:
         lines = ["  ".join(f"{name} {version}" for name, version in self.versions.items())]
+        lines.append(f"hot path: {'compiled' if self.compiled else 'pure Python'}")
         patched = f": {', '.join(self.patched)}" if self.patched else ""
         lines.append(f"monkey-patched: {self.patched_when}{patched}")
         lines.append(f"process {os.getpid()}, {self.forks} forks since the import of razorg")
@@ -73,6 +77,7 @@ def diagnose() -> Diagnosis:
             blocked[hub.thread_ident] = f"{ticker.blocked}, {ago:.0f} s ago"
     return Diagnosis(
         versions={"Python": platform.python_version()} | _versions(),
+        compiled=parser.__file__.endswith((".so", ".pyd")),  # and then so is the rest of the path
         patched=patched,
         patched_when=when if "socket" in patched else "no",
         forks=forks(),

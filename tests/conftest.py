@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import threading
 from collections.abc import Iterator
@@ -12,18 +13,36 @@ import gevent
 import pytest
 from hypothesis import settings
 
+import razorg
 from razorg.hubs.background import background_hub
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("ci")
 
 HERE = Path(__file__).parent
+#: Where the razorg that is tested was found: the checkout, or what scripts/build-compiled made.
+FOUND_IN = Path(razorg.__file__).parents[1]
 #: Folders whose tests open connections.
 CHECKED = ("io", "conformance", "interop", "faults", "gunicorn")
 #: Fixtures of a wider scope that hold connections for many tests, and close them at their own end.
 HOLDERS = {"world"}
 SETTLE_SECONDS = 2.0
 DESCRIPTORS = Path("/proc/self/fd")
+
+
+def pytest_sessionstart() -> None:
+    """See to it that the razorg that is meant is tested, here and in the children that tests start."""
+    os.chdir(FOUND_IN)  # a child started with -c or -m looks there first
+    if os.environ.get("RAZORG_EXPECT_COMPILED"):
+        pure = [name for name in _augmented() if importlib.import_module(name).__file__.endswith(".py")]
+        if pure or not _augmented():
+            raise pytest.UsageError(f"not compiled in {FOUND_IN}: {', '.join(pure) or 'anything'}")
+
+
+def _augmented() -> list[str]:
+    """The modules that ought to be compiled where the others are."""
+    paths = (path.relative_to(FOUND_IN) for path in sorted(FOUND_IN.glob("razorg/**/*.pxd")))
+    return [".".join(path.with_suffix("").parts) for path in paths]
 
 
 def pytest_collection_finish() -> None:

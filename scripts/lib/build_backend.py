@@ -1,11 +1,12 @@
 """The build backend of razorg: setuptools, and hot modules compiled by Cython in the wheel.
 
-A module is compiled when a .pxd of its name lies beside it; the .py goes into the wheel as well, for tracebacks.
-When that cannot be done, or ``RAZORG_PURE`` is set, the wheel is pure Python, and stderr says why.  Everything is
-built in a directory that goes away: the checkout stays as it is, and nothing built earlier gets into a wheel.
+A module is compiled when a .pxd of its name lies beside it; the .py goes into the wheel as well,
+for tracebacks.  When that cannot be done, or ``RAZORG_PURE`` is set, the wheel is pure Python, and
+stderr says why.  Everything is built in a directory that goes away: the checkout stays as it is,
+and nothing built earlier gets into a wheel.
 
-Editable installations are setuptools' own, and so always pure: a compiled module beside a source that
-somebody edits would hide what was edited.
+Editable installations are setuptools' own, and so always pure: a compiled module beside a source
+that somebody edits would hide what was edited.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def build_wheel(
     if sources and reason is None:
         try:
             return _Wheel(sources).build_wheel(*arguments)
-        except (Exception, SystemExit) as error:  # SystemExit is how setuptools says that a compiler failed
+        except (Exception, SystemExit) as error:  # the latter is how setuptools ends
             reason = f"compiling failed: {error or type(error).__name__}"
     print(f"razorg: pure Python, nothing is compiled: {reason or 'no .pxd'}", file=sys.stderr)
     return _Wheel([]).build_wheel(*arguments)
@@ -80,8 +81,10 @@ class _Wheel(build_meta._BuildMetaBackend):
 def _extensions(sources: list[str], work: str) -> list[setuptools.Extension]:
     from Cython.Build import cythonize
 
-    made: list[setuptools.Extension] = cythonize(sources, build_dir=work, compiler_directives=DIRECTIVES)
-    for extension in made:
-        if os.name == "posix":
-            extension.extra_compile_args.append("-g0")  # many times smaller, and quicker to compile
-    return made
+    extensions: list[setuptools.Extension] = cythonize(
+        sources, build_dir=work, compiler_directives=DIRECTIVES
+    )
+    for extension in extensions:
+        if os.name == "posix":  # no symbols for debuggers: smaller, and quicker to compile
+            extension.extra_compile_args.append("-g0")
+    return extensions

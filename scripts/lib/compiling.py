@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def augmented(root: Path) -> list[str]:
-    """The sources to compile, relative to the checkout: each .py with a .pxd of its name beside it."""
+    """The sources to compile, relative to the checkout: each .py with a .pxd beside it."""
     sources = (path.with_suffix(".py") for path in sorted(root.glob("razorg/**/*.pxd")))
     return [path.relative_to(root).as_posix() for path in sources if path.exists()]
 

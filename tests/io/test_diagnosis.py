@@ -22,6 +22,15 @@ def test_it_tells_versions_and_where_calls_run() -> None:
     assert "monkey-patched: no" in str(found) and found.forks == 0
 
 
+def test_it_tells_whether_the_hot_path_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    from razorg.wire import parser
+
+    monkeypatch.setattr(parser, "__file__", "razorg/wire/parser.py")
+    assert not razorg.diagnose().compiled and "hot path: pure Python" in str(razorg.diagnose())
+    monkeypatch.setattr(parser, "__file__", "razorg/wire/parser.cpython-313-x86_64-linux-gnu.so")
+    assert razorg.diagnose().compiled and "hot path: compiled" in str(razorg.diagnose())
+
+
 def test_it_sees_a_loop_of_asyncio() -> None:
     async def main() -> razorg.Diagnosis:
         return razorg.diagnose()
