@@ -1,9 +1,9 @@
 """The build backend of razorg: setuptools, and hot modules compiled by Cython in the wheel.
 
 A module is compiled when a .pxd of its name lies beside it; the .py goes into the wheel as well,
-for tracebacks.  When that cannot be done, or ``RAZORG_PURE`` is set, the wheel is pure Python, and
-stderr says why.  Everything is built in a directory that goes away: the checkout stays as it is,
-and nothing built earlier gets into a wheel.
+for tracebacks.  When that cannot be done the wheel is pure Python, and stderr says why.  ``RAZORG_PURE=1``
+compiles nothing, ``RAZORG_PURE=0`` fails when it cannot.  Everything is built in a directory that
+goes away: the checkout stays as it is, and nothing built earlier gets into a wheel.
 
 Editable installations are setuptools' own, and so always pure: a compiled module beside a source
 that somebody edits would hide what was edited.
@@ -50,14 +50,16 @@ def build_wheel(
 ) -> str:
     """The hook of PEP 517: a compiled wheel if possible, else a pure one."""
     arguments = (wheel_directory, config_settings, metadata_directory)
-    sources = augmented(Path())
-    reason = "RAZORG_PURE is set" if os.environ.get("RAZORG_PURE") else obstacle()
-    if sources and reason is None:
+    pure = os.environ.get("RAZORG_PURE")
+    if pure == "0":
+        return _Wheel(augmented(Path())).build_wheel(*arguments)
+    reason = "RAZORG_PURE is set" if pure else obstacle()
+    if reason is None:
         try:
-            return _Wheel(sources).build_wheel(*arguments)
+            return _Wheel(augmented(Path())).build_wheel(*arguments)
         except (Exception, SystemExit) as error:  # the latter is how setuptools ends
             reason = f"compiling failed: {error or type(error).__name__}"
-    print(f"razorg: pure Python, nothing is compiled: {reason or 'no .pxd'}", file=sys.stderr)
+    print(f"razorg: pure Python, nothing is compiled: {reason}", file=sys.stderr)
     return _Wheel([]).build_wheel(*arguments)
 
 
