@@ -1,9 +1,9 @@
 """The build backend of razorg: setuptools, and hot modules compiled by Cython in the wheel.
 
 A module is compiled when a .pxd of its name lies beside it; the .py goes into the wheel as well,
-for tracebacks.  When that cannot be done the wheel is pure Python, and stderr says why.  ``RAZORG_PURE=1``
-compiles nothing, ``RAZORG_PURE=0`` fails when it cannot.  Everything is built in a directory that
-goes away: the checkout stays as it is, and nothing built earlier gets into a wheel.
+for tracebacks.  When that cannot be done the wheel is pure Python, and stderr says why.
+``RAZORG_PURE=1`` compiles nothing, ``RAZORG_PURE=0`` fails when it cannot.  Everything is built in
+a directory that goes away: the checkout stays as it is, and nothing built earlier gets in.
 
 Editable installations are setuptools' own, and so always pure: a compiled module beside a source
 that somebody edits would hide what was edited.
