@@ -1,0 +1,6 @@
+from razorg.codec.base cimport Codec
+
+
+cdef class MsgpackCodec(Codec):
+    cdef public object _packer
+    cpdef object encode(self, value)
