@@ -154,9 +154,8 @@ class StreamEndings:
     def received(self, frames: Sequence[ResponseFields]) -> None:
         """The reader's responses; RemoteProtocolError when one answers no request."""
         self.last_response_at = monotonic()
-        settle = self._settle
         for frame in frames:
-            settle(frame[0], frame)
+            self._settle(frame[0], frame)
 
     def _expire(self, call: Call) -> None:
         written = call.frame is None

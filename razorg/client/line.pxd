@@ -1,0 +1,6 @@
+cdef class _Waiting:
+    cdef public object greenlet
+    cdef public object hub
+    cdef public double deadline
+    cdef public object given
+    cpdef object serve(self, given)
