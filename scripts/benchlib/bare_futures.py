@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -42,29 +43,34 @@ class Future:
 
 
 def connect(address: str, workload: Workload) -> Client:
-    """Connect; the pipeline keeps a queue of futures and takes the oldest before it submits another."""
+    """Connect; the pipeline gets the oldest before it submits another."""
     submit = callback_submit(open_socket(address))
 
-    def pipeline(in_flight: int, tally: Tally) -> None:
-        def submit_future(left: int) -> Future:
-            future = Future()
-            submit(left, RIGHT_OPERAND, future.settle)
-            return future
+    def submit_future(left: int, right: int) -> Future:
+        future = Future()
+        submit(left, right, future.settle)
+        return future
 
-        futures = deque(submit_future(left) for _ in range(in_flight // len(ARGUMENTS)) for left in ARGUMENTS)
+    return Client(pipeline=oldest_first(submit_future))
+
+
+def oldest_first(submit: Callable[[int, int], Any]) -> Callable[[int, Tally], None]:
+    """One greenlet that keeps futures outstanding: it takes the oldest before it submits another."""
+
+    def pipeline(in_flight: int, tally: Tally) -> None:
+        rounds = in_flight // len(ARGUMENTS)
+        futures = deque(submit(left, RIGHT_OPERAND) for _ in range(rounds) for left in ARGUMENTS)
         push, pop = futures.append, futures.popleft
         while not tally.stopping:
             for left in ARGUMENTS:
                 answer = pop().get()
                 if answer != left + RIGHT_OPERAND:
                     raise wrong_answer(left + RIGHT_OPERAND, answer)
-                future = Future()
-                submit(left, RIGHT_OPERAND, future.settle)
-                push(future)
+                push(submit(left, RIGHT_OPERAND))
             tally.counts[0] += len(ARGUMENTS)
         for left, future in zip(itertools.cycle(ARGUMENTS), futures):
             answer = future.get()
             if answer != left + RIGHT_OPERAND:
                 raise wrong_answer(left + RIGHT_OPERAND, answer)
 
-    return Client(pipeline=pipeline)
+    return pipeline

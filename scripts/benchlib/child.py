@@ -43,6 +43,8 @@ def main() -> None:
     try:
         if module.startswith("benchlib.rust_"):
             _become_rust(module, options)
+        if module.startswith("benchlib.razorg_"):
+            _check_razorg(contestant.compiled)
         os.dup2(2, 1)  # what the contestant prints must not be taken for a report
         _thread.start_new_thread(_end_with_parent, ())  # a native thread, also where all others are greenlets
         if contestant.patched:
@@ -66,6 +68,14 @@ def main() -> None:
         os.write(control, json.dumps({"error": f"{options.side}: {type(error).__name__}: {error}"}).encode() + b"\n")
     finally:
         os._exit(status)  # no tidy goodbye: the connection's other end is killed next
+
+
+def _check_razorg(compiled: bool) -> None:
+    """That the razorg which is measured is the one that the table says."""
+    import razorg.wire.parser as hot
+
+    if hot.__file__.endswith(".py") == compiled:
+        raise RuntimeError(f"{hot.__file__} is not {'compiled' if compiled else 'pure Python'}")
 
 
 def _measure(module: ClientModule, options: argparse.Namespace, report: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from benchlib import env, goals, rust_side
 from benchlib.contestants import CONTESTANTS
 from benchlib.options import parse
+from benchlib.pair import COMPILED_TREE
 from benchlib.schedule import Failure, Plan, Run, carry_out
 from benchlib.stats import Line, summarize
 from benchlib.table import render
@@ -33,6 +34,7 @@ QUICK_CONTESTANTS = (
     "razorg-msgspec",
     "razorg-plain",
     "razorg-untyped",
+    "razorg-compiled",
     "rust",
 )
 PRINTED_VERSIONS = (
@@ -87,7 +89,7 @@ def _special(options: argparse.Namespace) -> None:
     elif options.curves:
         from benchlib.curves import main as mode
 
-        missing_modules(list(CONTESTANTS))  # builds the Rust peer
+        missing_modules(list(CONTESTANTS))  # builds what is built
     else:
         return
     print(conditions_line(), flush=True)
@@ -106,8 +108,8 @@ def _compare(options: argparse.Namespace) -> int:
         workloads=tuple(options.only or (QUICK_WORKLOADS if quick else WORKLOADS)),
         contestants=tuple(name for name in wanted if name not in missing),
         repetitions=options.reps or (3 if quick else 5),
-        seconds=options.seconds or (0.5 if quick else 2.0),
-        warmup=options.warmup or (0.2 if quick else 0.5),
+        seconds=options.seconds or (0.4 if quick else 1.0),
+        warmup=options.warmup or (0.2 if quick else 0.3),
         placement=options.cores,
         budget=QUICK_BUDGET_SECONDS if quick and not options.peers else None,
     )
@@ -134,7 +136,9 @@ def missing_modules(names: Sequence[str]) -> dict[str, str]:
     for name in names:
         for module in CONTESTANTS[name].needs:
             if module == "rust":
-                reason = _need_rust()
+                reason = _need(rust_side.BINARY, env.rust_binary)
+            elif module == "compiled":
+                reason = _need(COMPILED_TREE, env.compiled_tree)
             else:
                 reason = "" if importlib.util.find_spec(module) else env.why_missing(module)
             if reason:
@@ -142,15 +146,14 @@ def missing_modules(names: Sequence[str]) -> dict[str, str]:
     return missing
 
 
-_rust_reasons: list[str] = []
+_reasons: dict[str, str] = {}
 
 
-def _need_rust() -> str:
-    if not _rust_reasons:
-        binary, reason = env.rust_binary()
-        os.environ[rust_side.BINARY] = binary
-        _rust_reasons.append(reason)
-    return _rust_reasons[0]
+def _need(variable: str, build: Callable[[], tuple[str, str]]) -> str:
+    """Leave in the environment, for the children, where the thing is that gets built; why it is not, or ""."""
+    if variable not in _reasons:
+        os.environ[variable], _reasons[variable] = build()
+    return _reasons[variable]
 
 
 def conditions() -> dict[str, Any]:

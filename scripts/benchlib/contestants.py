@@ -28,6 +28,8 @@ class Contestant:
     """Measured without `--peers`, too."""
     workloads: tuple[str, ...] = ()
     """When not empty: only these, besides `kinds`."""
+    compiled: bool = False
+    """Its razorg is the one that `scripts/build-compiled` makes of this checkout."""
 
     def can(self, workload: Workload) -> bool:
         """Whether it has something to show there."""
@@ -65,15 +67,25 @@ class ClientModule(Protocol):
 
 _CALLS = frozenset({"call", "future"})
 _BLOBS = frozenset({"blob", "bytes"})
+_UNIX_WORKLOADS = ("W1", "W2", "W3", "W4-blob", "W5")
+_MIXED_WORKLOADS = ("W1", "W2", "W4-blob", "W6-8k", "W6-16k")
 
 
-def _razorg(name: str, variant: str, kinds: frozenset[str], note: str = "") -> Contestant:
-    return Contestant(name, f"benchlib.razorg_{variant}", f"benchlib.razorg_{variant}", kinds, note)
+_PEER_WORKLOADS = ("W1", "W2", "W4-bytes", "W5-bytes")
+
+
+def _razorg(
+    name: str, variant: str, kinds: frozenset[str], note: str = "", compiled: bool = False, workloads: tuple[str, ...] = ()
+) -> Contestant:
+    where = f"benchlib.razorg_{variant}"
+    needs = ("compiled",) if compiled else ()
+    return Contestant(name, where, where, kinds, note, needs, compiled=compiled, workloads=workloads)
 
 
 def _peer(name: str, module: str, needs: tuple[str, ...], note: str, patched: bool = True) -> Contestant:
     where = f"benchlib.peers.{module}"
-    return Contestant(name, where, where, frozenset({"call", "bytes"}), note, needs, patched, core=False)
+    kinds = frozenset({"call", "bytes"})
+    return Contestant(name, where, where, kinds, note, needs, patched, core=False, workloads=_PEER_WORKLOADS)
 
 
 CONTESTANTS: dict[str, Contestant] = {
@@ -94,6 +106,13 @@ CONTESTANTS: dict[str, Contestant] = {
             "benchlib.bare_futures",
             frozenset({"future"}),
             "an object for each call",
+        ),
+        Contestant(
+            "bare-asyncresult",
+            "benchlib.bare_any",
+            "benchlib.bare_asyncresult",
+            frozenset({"future"}),
+            "gevent's AsyncResult for each call, which is what razorg's futures are",
         ),
         Contestant(
             "bare-into",
@@ -117,7 +136,8 @@ CONTESTANTS: dict[str, Contestant] = {
             "bytes there and back, no protocol",
             workloads=("W1", "W5", "W5-up", "W5-down", "W5-bytes", "W6-8k", "W6-16k"),
         ),
-        _razorg("razorg", "side", _CALLS | _BLOBS),
+        _razorg("razorg", "side", _CALLS | _BLOBS, "pure Python"),
+        _razorg("razorg-compiled", "side", _CALLS | _BLOBS, "its hot path compiled with Cython", compiled=True),
         Contestant(
             "razorg-untyped",
             "benchlib.razorg_side",
@@ -143,7 +163,10 @@ CONTESTANTS: dict[str, Contestant] = {
             workloads=("W2",),
         ),
         _razorg("razorg-msgspec", "msgspec", _CALLS | {"bytes"}, 'codec="msgspec"'),
-        _razorg("razorg-unix", "unix", _CALLS | _BLOBS, "over a Unix socket"),
+        _razorg(
+            "razorg-compiled-msgspec", "msgspec", _CALLS, 'compiled, codec="msgspec"', compiled=True, workloads=("W2", "W3")
+        ),
+        _razorg("razorg-unix", "unix", _CALLS | _BLOBS, "over a Unix socket", workloads=_UNIX_WORKLOADS),
         Contestant(
             "rust", "benchlib.rust_side", "benchlib.rust_side", _CALLS | _BLOBS, "W3: tasks that wait", ("rust",)
         ),
@@ -162,6 +185,7 @@ CONTESTANTS: dict[str, Contestant] = {
             _CALLS | _BLOBS,
             "razorg's client, Rust's server",
             ("rust",),
+            workloads=_MIXED_WORKLOADS,
         ),
         Contestant(
             "rust>razorg",
@@ -170,6 +194,7 @@ CONTESTANTS: dict[str, Contestant] = {
             _CALLS | _BLOBS,
             "Rust's client, razorg's server",
             ("rust",),
+            workloads=_MIXED_WORKLOADS,
         ),
         _peer("zerorpc", "zerorpc_side", ("zerorpc",), "one client for all callers", patched=False),
         _peer("rpyc", "rpyc_side", ("rpyc",), "GeventServer; a connection for each caller"),

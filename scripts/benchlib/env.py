@@ -129,6 +129,15 @@ def rust_binary() -> tuple[str, str]:
     return "", "there is no cargo here" if done.returncode == 3 else "does not build; see above"
 
 
+def compiled_tree(checkout: Path = ROOT) -> tuple[str, str]:
+    """(a directory that holds razorg compiled for this Python or "", why there is none); it is built once a source."""
+    script = ROOT / "scripts" / "build-compiled"
+    done = subprocess.run([sys.executable, str(script), str(checkout)], stdout=subprocess.PIPE, text=True)
+    if done.returncode == 0:
+        return done.stdout.strip(), ""
+    return "", "there is no C compiler here" if done.returncode == 3 else "does not build; see above"
+
+
 def become(python: Path, arguments: list[str]) -> None:
     """Go on in that environment."""
     os.execv(python, [str(python), *arguments])

@@ -22,8 +22,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "absolute figures hold for this machine and this minute only.",
     )
     parser.add_argument("--reps", type=_positive_int, help="repetitions (5; 3 when quick, 7 with --guard)")
-    parser.add_argument("--seconds", type=_positive_float, help="measured time of each run (2; 0.5 when quick)")
-    parser.add_argument("--warmup", type=_positive_float, help="time before it (0.5; 0.2 when quick)")
+    parser.add_argument("--seconds", type=_positive_float, help="measured time of each run (1; 0.4 when quick)")
+    parser.add_argument("--warmup", type=_positive_float, help="time before it (0.3; 0.2 when quick)")
     parser.add_argument("--quick", action="store_true", help="less of everything, under three minutes")
     parser.add_argument("--peers", action="store_true", help="other libraries too; installs them into .venv-bench")
     parser.add_argument("--only", type=_names(WORKLOADS), metavar="W1,W2,…", help=", ".join(WORKLOADS))

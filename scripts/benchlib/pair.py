@@ -14,11 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from benchlib.contestants import CONTESTANTS
 from benchlib.workloads import Workload
 
 START_SECONDS = 20.0
 SPARE_SECONDS = 30.0
 SCRIPTS = Path(__file__).resolve().parent.parent
+
+
+COMPILED_TREE = "RAZORG_BENCH_COMPILED"
+"""The environment variable with the directory of the compiled razorg."""
 
 
 class PairFailed(Exception):
@@ -120,6 +125,8 @@ def measure_pair(
 
     `task`: a module whose `run_server` and `run_client` are run instead; then what its client reports.
     """
+    if tree is None and CONTESTANTS[contestant].compiled:
+        tree = Path(os.environ[COMPILED_TREE])
     server_core, client_core = core_arguments(placement)
     options = ["--task", task] if task else []
     with tempfile.TemporaryDirectory(prefix="rzb-") as directory:  # short: the path of a socket has 107 bytes

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import deque
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import razorg
+from benchlib.bare_futures import oldest_first
 from benchlib.contestants import Client
-from benchlib.drive import ARGUMENTS, RIGHT_OPERAND, Tally, wrong_answer
+from benchlib.drive import Tally
 from benchlib.workloads import Workload
 
 ECHO, PUT, GET = 1, 2, 3
@@ -129,23 +129,5 @@ def blob_service(pool: Any) -> Any:
 
 
 def futures_pipeline(bench: Any) -> Callable[[int, Tally], None]:
-    """One greenlet that keeps futures outstanding: it takes the oldest before it submits another."""
-
-    def pipeline(in_flight: int, tally: Tally) -> None:
-        submit = razorg.submit
-        rounds = in_flight // len(ARGUMENTS)
-        futures = deque(submit(bench.add, left, RIGHT_OPERAND) for _ in range(rounds) for left in ARGUMENTS)
-        push, pop = futures.append, futures.popleft
-        while not tally.stopping:
-            for left in ARGUMENTS:
-                answer = pop().get()
-                if answer != left + RIGHT_OPERAND:
-                    raise wrong_answer(left + RIGHT_OPERAND, answer)
-                push(submit(bench.add, left, RIGHT_OPERAND))
-            tally.counts[0] += len(ARGUMENTS)
-        for left, future in zip(itertools.cycle(ARGUMENTS), futures):
-            answer = future.get()
-            if answer != left + RIGHT_OPERAND:
-                raise wrong_answer(left + RIGHT_OPERAND, answer)
-
-    return pipeline
+    """`razorg.submit` again and again."""
+    return oldest_first(partial(razorg.submit, bench.add))

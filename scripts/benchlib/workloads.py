@@ -54,7 +54,7 @@ WORKLOADS: dict[str, Workload] = {
         Workload(
             "W2", "100 callers, one connection", callers=100, bases=("bare", "razorg-plain", "razorg-untyped", "rust")
         ),
-        Workload("W3", "futures, 1000 in flight", 1, in_flight=1000, bases=("bare", "bare-futures", "rust")),
+        Workload("W3", "futures, 1000 in flight", 1, in_flight=1000, bases=("bare", "bare-futures", "bare-asyncresult", "rust")),
         Workload("W4-blob", "64 KiB blobs both ways, 16 callers", 16, bases=_JOINED, payload=64 * KIB),
         Workload(
             "W4-bytes",
