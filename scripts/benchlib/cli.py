@@ -17,10 +17,11 @@ from typing import Any
 
 from benchlib import env, goals, rust_side
 from benchlib.contestants import CONTESTANTS
-from benchlib.options import parse
+from benchlib.options import GROWTH, parse
 from benchlib.pair import COMPILED_TREE
-from benchlib.schedule import Failure, Plan, Run, carry_out
-from benchlib.stats import Line, summarize
+from benchlib.report import report
+from benchlib.schedule import Plan, carry_out
+from benchlib.stats import summarize
 from benchlib.table import render
 from benchlib.workloads import WORKLOADS
 
@@ -54,49 +55,53 @@ def main(arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    try:
-        _special(options)
-        return _compare(options)
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-        return 130
-    except Finished as finished:
-        return finished.status
-
-
-class Finished(Exception):
-    """A mode other than comparing has run."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-def _special(options: argparse.Namespace) -> None:
-    """The modes besides comparing; each is imported only if asked for."""
+    if options.report:
+        print(report(options.report), end="")
+        return 0
     if options.floor:
         from benchlib.floor import print_floor
 
         print_floor()
-        raise Finished(0)
-    mode: Callable[[argparse.Namespace, Callable[[str], None]], int]
-    if options.guard:
-        from benchlib.guard import main as mode
-    elif options.profile:
-        from benchlib.profiling import main as mode
-    elif options.memory:
-        from benchlib.memory import main as mode
-    elif options.curves:
-        from benchlib.curves import main as mode
-
-        missing_modules(list(CONTESTANTS))  # builds what is built
-    else:
-        return
+        return 0
     print(conditions_line(), flush=True)
-    raise Finished(mode(options, progress))
+    status, content = 0, {"conditions": conditions()}
+    try:
+        for mode in _modes(options):
+            failed, more = mode(options, progress)
+            status = status or failed
+            content.update(more)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    if options.json:
+        options.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return status
 
 
-def _compare(options: argparse.Namespace) -> int:
+Mode = Callable[[argparse.Namespace, Callable[[str], None]], tuple[int, dict[str, Any]]]
+
+
+def _modes(options: argparse.Namespace) -> list[Mode]:
+    """What is asked for, in turn; each is imported only then."""
+    if options.guard:
+        from benchlib import guard
+
+        return [guard.main]
+    from benchlib import curves, memory, profiling
+
+    if options.curves or options.memory or options.profile or options.full:
+        missing_modules(list(CONTESTANTS))  # builds what is built
+    if options.full:
+        options.curves = options.curves or list(GROWTH)
+        return [_compare, curves.main, memory.main]
+    if options.profile:
+        return [profiling.main]
+    if options.memory:
+        return [memory.main]
+    return [curves.main] if options.curves else [_compare]
+
+
+def _compare(options: argparse.Namespace, progress: Callable[[str], None]) -> tuple[int, dict[str, Any]]:
     quick = options.quick
     wanted = options.contestants or [
         name
@@ -108,26 +113,30 @@ def _compare(options: argparse.Namespace) -> int:
         workloads=tuple(options.only or (QUICK_WORKLOADS if quick else WORKLOADS)),
         contestants=tuple(name for name in wanted if name not in missing),
         repetitions=options.reps or (3 if quick else 5),
-        seconds=options.seconds or (0.4 if quick else 1.0),
-        warmup=options.warmup or (0.2 if quick else 0.3),
+        seconds=options.seconds or (0.4 if quick else 0.7),
+        warmup=options.warmup or (0.2 if quick else 0.25),
         placement=options.cores,
         budget=QUICK_BUDGET_SECONDS if quick and not options.peers else None,
     )
-    print(conditions_line(), flush=True)
     runs, failures = carry_out(plan, progress)
     lines = summarize(runs)
     progress("")
     print(f"\n{render(lines, failures, missing)}")
     verdicts = goals.judge(lines)
     print("\ngoals\n" + "\n".join(verdict.text() for verdict in verdicts))
-    if options.json:
-        content = {"plan": asdict(plan), "missing": missing, "goals": [asdict(verdict) for verdict in verdicts]}
-        _write_json(options.json, content, runs, lines, failures)
     if options.plots:
         from benchlib.plots import draw_comparison
 
         draw_comparison(runs, options.plots)
-    return 1 if failures else 0
+    content = {
+        "plan": asdict(plan),
+        "missing": missing,
+        "goals": [asdict(verdict) for verdict in verdicts],
+        "summary": [asdict(line) for line in lines],
+        "failures": [asdict(failure) for failure in failures],
+        "runs": [{name: value for name, value in asdict(run).items() if name != "latencies"} for run in runs],
+    }
+    return 1 if failures else 0, content
 
 
 def missing_modules(names: Sequence[str]) -> dict[str, str]:
@@ -165,7 +174,14 @@ def conditions() -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             continue
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
-    return {"python": platform.python_version(), **versions, "cores": os.cpu_count(), "load": load}
+    return {"python": platform.python_version(), **versions, "cpu": _cpu(), "cores": os.cpu_count(), "load": load}
+
+
+def _cpu() -> str:
+    """What the processor calls itself."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def conditions_line() -> str:
@@ -179,18 +195,3 @@ def progress(text: str) -> None:
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
     elif text:
         print(text, file=sys.stderr, flush=True)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """The figures beside what they depend on."""
-    content = {"conditions": conditions(), **content}
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _write_json(
-    path: Path, content: dict[str, Any], runs: Sequence[Run], lines: Sequence[Line], failures: Sequence[Failure]
-) -> None:
-    content["summary"] = [asdict(line) for line in lines]
-    content["failures"] = [asdict(failure) for failure in failures]
-    every = [{name: value for name, value in asdict(run).items() if name != "latencies"} for run in runs]
-    write_json(path, {**content, "runs": every})

@@ -7,19 +7,21 @@ import os
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from benchlib import rust_side
-from benchlib.pair import PairFailed, measure_pair
+from benchlib.contestants import CONTESTANTS
+from benchlib.pair import COMPILED_TREE, PairFailed, measure_pair
 from benchlib.schedule import Run, rotated, run_of
 from benchlib.table import columns
 from benchlib.workloads import KIB, MIB, WORKLOADS, Workload
 
 STALL_MS = 20.0
 FLAT = 2.0
-REPETITIONS, SECONDS, WARMUP = 3, 0.7, 0.3
+REPETITIONS, SECONDS, WARMUP = 3, 0.5, 0.2
 CALLERS = (10, 100, 1000, 10_000)
 CONNECTIONS = (1, 10, 100, 1000)
-SIZES = (1, 16, 64, 256, KIB, 4 * KIB, 8 * KIB, 16 * KIB, 32 * KIB, 64 * KIB, 256 * KIB, MIB)
+SIZES = (1, 16, 256, 4 * KIB, 8 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB)
 WAYS = ("up", "down", "both")
 
 
@@ -57,14 +59,14 @@ def curves() -> list[Curve]:
             "callers",
             "callers on one connection (razorg-pool: on as many as it opens by default)",
             tuple((n, replace(small, name=f"callers={n}", callers=n)) for n in CALLERS),
-            ("razorg", "razorg-pool", "bare"),
+            ("razorg", "razorg-compiled", "razorg-pool", "bare"),
             flat=True,
         ),
         Curve(
             "connections",
             "working connections, 1000 callers on all together",
             tuple((n, replace(thousand, name=f"connections={n}", connections=n)) for n in CONNECTIONS),
-            ("razorg", "bare"),
+            ("razorg", "razorg-compiled", "bare"),
             flat=True,
         ),
         Curve(
@@ -78,13 +80,13 @@ def curves() -> list[Curve]:
     for way in WAYS:
         points = tuple((size, replace(blob, name=f"{way}={size}", payload=size, way=way)) for size in SIZES)
         direction = {"up": "to the server", "down": "from the server", "both": "there and back"}[way]
-        names = ("razorg", "bare", "razorg>rust", "rust>razorg", "rust")
+        names = ("razorg", "razorg-compiled", "bare", "razorg>rust", "rust>razorg", "rust")
         found.append(Curve(f"blob-{way}", f"bytes of a blob {direction}, one at a time", points, names))
     return found
 
 
-def main(options: argparse.Namespace, progress: Callable[[str], None]) -> int:
-    """Measure, print, write; 1 if something failed or razorg stalled."""
+def main(options: argparse.Namespace, progress: Callable[[str], None]) -> tuple[int, dict[str, Any]]:
+    """Measure, print, draw; (1 if something failed or razorg stalled, else 0; what goes into the JSON)."""
     chosen = [curve for curve in curves() if curve.name in options.curves]
     runs, failures = _carry_out(options, chosen, progress)
     progress("")
@@ -96,15 +98,17 @@ def main(options: argparse.Namespace, progress: Callable[[str], None]) -> int:
         print(text)
     for failure in failures:
         print(f"FAILED  {failure}")
-    if options.json:
-        from benchlib.cli import write_json
-
-        write_json(options.json, {"points": [asdict(point) for point in points], "failures": failures})
     if options.plots:
         from benchlib.plots import draw_curves
 
         draw_curves(points, options.plots)
-    return 1 if failures or own_stalls(points) else 0
+    content = {
+        "points": [asdict(point) for point in points],
+        "flatness": flatness(chosen, points),
+        "stalls": stalls(points),
+        "curve_failures": failures,
+    }
+    return 1 if failures or own_stalls(points) else 0, content
 
 
 def _carry_out(
@@ -119,6 +123,8 @@ def _carry_out(
             names = [name for name in curve.contestants if not options.contestants or name in options.contestants]
             if not os.environ.get(rust_side.BINARY):
                 names = [name for name in names if "rust" not in name]
+            if not os.environ.get(COMPILED_TREE):
+                names = [name for name in names if not CONTESTANTS[name].compiled]
             for at, workload in rotated(curve.points, repetition):
                 for name in rotated(names, repetition):
                     if (name, workload.name) in broken:

@@ -68,12 +68,16 @@ class Verdict:
         goal = self.goal
         outcome = {None: "not measured", True: "met", False: "missed"}[self.met]
         value = "" if self.value is None else f"{self.value:.2f}"
-        wanted = {
-            "ratio": f"≥ {goal.bound:g} × {goal.base}",
-            "p99_ms": f"p99 ≤ {goal.bound:g} ms",
-            "cpu_us": f"client + server CPU ≤ {goal.bound:g} µs",
-        }[goal.what]
-        return f"  {goal.workload:11}{goal.of:17}{wanted:34}{value:>9}  {outcome}"
+        return f"  {goal.workload:11}{goal.of:17}{wanted(goal):34}{value:>9}  {outcome}"
+
+
+def wanted(goal: Goal) -> str:
+    """What it asks for."""
+    return {
+        "ratio": f"≥ {goal.bound:g} × {goal.base}",
+        "p99_ms": f"p99 ≤ {goal.bound:g} ms",
+        "cpu_us": f"client + server CPU ≤ {goal.bound:g} µs",
+    }[goal.what]
 
 
 def judge(lines: Iterable[Line], goals: Sequence[Goal] = GOALS) -> list[Verdict]:

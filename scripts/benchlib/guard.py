@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from benchlib.pair import SCRIPTS, PairFailed, measure_pair
 from benchlib.schedule import rotated
@@ -61,15 +62,15 @@ def judge(workload: str, ratios: Sequence[float]) -> Judgement:
     return Judgement(workload, min(ratios), lower, median, upper, max(ratios), verdict)
 
 
-def main(options: argparse.Namespace, progress: Callable[[str], None]) -> int:
-    """Measure and print; 0 all hold, 1 something is slower, 2 it could not be measured."""
+def main(options: argparse.Namespace, progress: Callable[[str], None]) -> tuple[int, dict[str, Any]]:
+    """Measure and print; (0 all hold, 1 something is slower, 2 it could not be measured; what goes into the JSON)."""
     names = options.only or GUARDED
     try:
         with checkout(options.guard) as old:
             measured = _measure(options, names, old, progress)
     except (PairFailed, RuntimeError) as error:
         print(f"not measured: {error}", file=sys.stderr)
-        return NOT_MEASURED
+        return NOT_MEASURED, {}
     progress("")
     judgements = []
     rows = [["workload", "quantity", "new", "old", "ratio", "quartiles", "min .. max", ""]]
@@ -79,12 +80,8 @@ def main(options: argparse.Namespace, progress: Callable[[str], None]) -> int:
             judgements.append(judge(f"{name} {quantity}", ratios))
             rows.append(_row(name, quantity, values, judgements[-1]))
     print(f"\nrazorg of this tree over razorg of {options.guard}; ratios above 1 are better\n" + columns(rows))
-    if options.json:
-        from benchlib.cli import write_json
-
-        content = {"guard": options.guard, "runs": measured, "judgements": [asdict(item) for item in judgements]}
-        write_json(options.json, content)
-    return 1 if any(judgement.verdict == "slower" for judgement in judgements) else 0
+    content = {"guard": options.guard, "runs": measured, "judgements": [asdict(item) for item in judgements]}
+    return 1 if any(judgement.verdict == "slower" for judgement in judgements) else 0, content
 
 
 def _row(name: str, quantity: str, values: dict[str, list[float]], judgement: Judgement) -> list[str]:

@@ -11,7 +11,8 @@ from benchlib.contestants import CONTESTANTS
 from benchlib.pair import PLACEMENTS
 from benchlib.workloads import WORKLOADS
 
-CURVES = ("callers", "connections", "idle", "blob-up", "blob-down", "blob-both")
+GROWTH = ("callers", "connections", "idle")
+CURVES = (*GROWTH, "blob-up", "blob-down", "blob-both")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -22,9 +23,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "absolute figures hold for this machine and this minute only.",
     )
     parser.add_argument("--reps", type=_positive_int, help="repetitions (5; 3 when quick, 7 with --guard)")
-    parser.add_argument("--seconds", type=_positive_float, help="measured time of each run (1; 0.4 when quick)")
-    parser.add_argument("--warmup", type=_positive_float, help="time before it (0.3; 0.2 when quick)")
+    parser.add_argument("--seconds", type=_positive_float, help="measured time of each run (0.7; 0.4 when quick)")
+    parser.add_argument("--warmup", type=_positive_float, help="time before it (0.25; 0.2 when quick)")
     parser.add_argument("--quick", action="store_true", help="less of everything, under three minutes")
+    parser.add_argument(
+        "--full", action="store_true", help="all there is: --peers, the growth curves, --memory; about twenty minutes"
+    )
     parser.add_argument("--peers", action="store_true", help="other libraries too; installs them into .venv-bench")
     parser.add_argument("--only", type=_names(WORKLOADS), metavar="W1,W2,…", help=", ".join(WORKLOADS))
     parser.add_argument(
@@ -45,8 +49,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     modes.add_argument("--memory", action="store_true", help="bytes for an idle connection and for a call in flight")
     modes.add_argument("--guard", metavar="COMMIT", help="razorg here against razorg there; 1 if it became slower")
     modes.add_argument("--profile", action="store_true", help="where the time of a call goes, on both sides")
+    modes.add_argument("--report", nargs="+", type=Path, metavar="RUN.json", help="Markdown of what --full has left")
     modes.add_argument("--floor", action="store_true", help="only show what the pieces of one bare call cost")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.peers = options.peers or options.full
+    return options
 
 
 def _names(known: dict[str, Any]) -> Any:

@@ -36,8 +36,8 @@ class Piece:
     share: float
 
 
-def main(options: argparse.Namespace, progress: Callable[[str], None]) -> int:
-    """Measure and print; 1 if it failed."""
+def main(options: argparse.Namespace, progress: Callable[[str], None]) -> tuple[int, dict[str, Any]]:
+    """Measure and print; (1 if it failed, else 0; what goes into the JSON)."""
     tables = {}
     for workload in options.only or WORKLOADS_PROFILED:
         try:
@@ -47,7 +47,7 @@ def main(options: argparse.Namespace, progress: Callable[[str], None]) -> int:
             sampled = _run(workload, "sample", options.seconds or SAMPLED_SECONDS, options)
         except PairFailed as error:
             print(f"FAILED  {workload}: {error}", file=sys.stderr)
-            return 1
+            return 1, {}
         progress("")
         tables[workload] = {side: pieces(side, counted, sampled) for side in ("client", "server")}
         rate = sampled["calls"] / sampled["seconds"]
@@ -57,13 +57,7 @@ def main(options: argparse.Namespace, progress: Callable[[str], None]) -> int:
             print(
                 f"\n{side}: {cpu:.2f} µs of CPU a call\n{_rooms(found)}\n\n{_pieces(found)}\n{_c_calls(side, counted)}"
             )
-    if options.json:
-        from benchlib.cli import write_json
-
-        write_json(
-            options.json, {"profile": {w: [asdict(p) for s in t.values() for p in s] for w, t in tables.items()}}
-        )
-    return 0
+    return 0, {"profile": {w: [asdict(p) for s in t.values() for p in s] for w, t in tables.items()}}
 
 
 def _run(workload: str, how: str, seconds: float, options: argparse.Namespace) -> dict[str, Any]:
