@@ -83,11 +83,11 @@ def decoder_with(unpack: Decoder, target: Any) -> Decoder:
 
 def _scalars_decoder(unpack: Decoder, target: Any) -> Decoder:
     """For arguments that are all plain: values of just these classes fit as they are."""
-    classes = get_args(target)
+    classes = list(get_args(target))
 
     def decode_scalars(data: Buffer) -> Any:
         value = unpack(data)
-        if type(value) is list and tuple(map(type, value)) == classes:
+        if type(value) is list and [type(part) for part in value] == classes:
             return tuple(value)
         return convert(value, target)
 
