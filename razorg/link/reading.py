@@ -12,13 +12,15 @@ from razorg.wire.parser import Fields, FrameParser
 
 #: One read takes what the frame that has begun still lacks, but at least this: some dozens of
 #: small frames.  More at once would keep the peer waiting for the answers to the first of them,
-#: and both sides would work in turns instead of at the same time.  Only of a backlog more is
-#: taken at once, an eighth of what was read without coming to its end.
+#: and both sides would work in turns instead of at the same time.
 READ_BYTES = 1024
+#: Only of a backlog more is taken at once: an eighth of what was read without coming to its end,
+#: and no more than this, since every frame of it becomes an object that waits for its turn.
 BACKLOG_SHIFT = 3
+BACKLOG_MAX_BYTES = 16 * 1024
 #: Where frames are larger, this many are read at once, …
 FRAMES_AT_ONCE = 4
-PORTION_MAX_BYTES = 256 * 1024
+FRAMES_MAX_BYTES = 256 * 1024
 #: … unless they are so large that each is better received into a buffer of its own.
 OWN_BUFFER_BYTES = 128 * 1024
 
@@ -93,8 +95,12 @@ class FrameReader:
         """How many bytes to ask for."""
         parser = self._parser
         usual = parser.frame_bytes if parser.frame_bytes <= OWN_BUFFER_BYTES else 0
-        wanted = max(READ_BYTES, self._backlog_bytes >> BACKLOG_SHIFT, usual * FRAMES_AT_ONCE)
-        return max(min(wanted, PORTION_MAX_BYTES), parser.missing_bytes)
+        return max(
+            READ_BYTES,
+            min(self._backlog_bytes >> BACKLOG_SHIFT, BACKLOG_MAX_BYTES),
+            min(usual * FRAMES_AT_ONCE, FRAMES_MAX_BYTES),
+            parser.missing_bytes,
+        )
 
     def stop(self) -> None:
         """Make ``read`` return None, also when it is waiting."""

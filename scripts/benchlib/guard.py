@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchlib import env
 from benchlib.pair import SCRIPTS, PairFailed, measure_pair
 from benchlib.schedule import rotated
 from benchlib.stats import quartiles
@@ -103,6 +104,10 @@ def _measure(
 ) -> dict[str, dict[str, dict[str, list[float]]]]:
     """By workload, quantity and side: a number for each repetition, higher is better (CPU as calls for a second of it)."""
     trees = {"new": SCRIPTS.parent, "old": old}
+    contestant = "razorg"
+    if options.compiled:
+        contestant = "razorg-compiled"
+        trees = {side: _compiled(tree) for side, tree in trees.items()}
     for tree in trees.values():
         _check_import(tree)
     measured: dict[str, dict[str, dict[str, list[float]]]] = {
@@ -114,7 +119,7 @@ def _measure(
             for side in rotated(("new", "old"), repetition):
                 progress(f"repetition {repetition + 1}/{repetitions}  {name}  {side}")
                 result = measure_pair(
-                    "razorg",
+                    contestant,
                     WORKLOADS[name],
                     warmup=options.warmup or WARMUP,
                     seconds=options.seconds or SECONDS,
@@ -125,6 +130,14 @@ def _measure(
                 measured[name][RATE][side].append(result["calls"] / result["seconds"])
                 measured[name][CPU][side].append(result["calls"] / cpu)
     return measured
+
+
+def _compiled(tree: Path) -> Path:
+    """The compiled package of a checkout; RuntimeError when there is none."""
+    directory, reason = env.compiled_tree(tree)
+    if reason:
+        raise RuntimeError(f"razorg of {tree.name} cannot be compiled: {reason}")
+    return Path(directory)
 
 
 def _check_import(tree: Path) -> None:

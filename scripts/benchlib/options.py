@@ -48,6 +48,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     modes.add_argument("--memory", action="store_true", help="bytes for an idle connection and for a call in flight")
     modes.add_argument("--guard", metavar="COMMIT", help="razorg here against razorg there; 1 if it became slower")
+    parser.add_argument("--compiled", action="store_true", help="--guard compares the compiled packages of both")
     modes.add_argument("--profile", action="store_true", help="where the time of a call goes, on both sides")
     modes.add_argument("--report", nargs="+", type=Path, metavar="RUN.json", help="Markdown of what --full has left")
     modes.add_argument("--floor", action="store_true", help="only show what the pieces of one bare call cost")

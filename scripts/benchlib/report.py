@@ -21,8 +21,9 @@ def report(paths: Sequence[Path]) -> str:
 
 
 def markdown(runs: Sequence[Run]) -> str:
-    """The same from their contents."""
-    parts = [_head(runs), _goals(runs), *_workloads(runs), _curves(runs), _memory(runs), _missing(runs)]
+    """The same from their contents; those of `--curves` or `--memory` alone may be among them."""
+    full = [run for run in runs if "summary" in run]
+    parts = [_head(full), _goals(full), *_workloads(full), _curves(runs), _memory(runs), _missing(full)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -71,6 +71,9 @@ def test_curves_and_memory_where_they_were_measured() -> None:
     assert row_of(text, "idle razorg") == ["idle razorg", "21,000", "30,000"]
     assert "- falls by 1.25\n- no stall" in text
     assert "As work grows" not in markdown([made(900.0)])
+    alone = markdown([made(900.0), {"conditions": {}, "points": points, "stalls": ["no stall"]}])
+    assert "## As work grows" in alone
+    assert "from one run of" in alone
 
 
 def test_a_table_has_a_rule_after_its_head() -> None:

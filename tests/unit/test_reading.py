@@ -6,9 +6,9 @@ from typing import Any, Optional
 
 from razorg.config import Limits
 from razorg.link.reading import (
+    BACKLOG_MAX_BYTES,
     BACKLOG_SHIFT,
     FRAMES_AT_ONCE,
-    PORTION_MAX_BYTES,
     READ_BYTES,
     FrameReader,
 )
@@ -72,14 +72,14 @@ def test_small_frames_are_read_in_small_portions() -> None:
 
 
 def test_of_a_backlog_more_is_read_at_once_but_not_without_end() -> None:
-    count = 16 * PORTION_MAX_BYTES  # bytes, in frames of 21
+    count = 16 * BACKLOG_MAX_BYTES  # bytes, in frames of 21
     line = Line(joined(*[1] * (count // 21)))
     assert len(read_all(line)) == count // 21
     assert line.asked[: 1 << BACKLOG_SHIFT] == [READ_BYTES] * (1 << BACKLOG_SHIFT)
     grown = [asked for asked in line.asked if asked > READ_BYTES]
     assert grown == sorted(grown)
-    assert max(line.asked) == PORTION_MAX_BYTES
-    assert len(line.asked) < 120  # 4,096 portions of the first size
+    assert max(line.asked) == BACKLOG_MAX_BYTES
+    assert len(line.asked) < 80  # 256 portions of the first size
 
 
 def test_its_end_makes_the_portions_small_again() -> None:
