@@ -4,6 +4,7 @@ cdef class Endpoint:
     cdef public object _method
     cdef public object _timeout
     cdef public Py_ssize_t _count
+    cdef public bint _takes_one
     cdef public object _encode
     cdef public object _encode_bytes
     cdef public object _call

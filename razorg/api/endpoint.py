@@ -64,6 +64,7 @@ class Endpoint:
         "_method",
         "_spec",
         "_submit",
+        "_takes_one",
         "_timeout",
     )
 
@@ -73,6 +74,7 @@ class Endpoint:
         self._method = method
         self._timeout = method.timeout
         self._count = len(spec.parameter_types)
+        self._takes_one = self._count == 1
         self._encode = caller.codec.encode
         self._encode_bytes = caller.codec.encode_bytes
         self._call = caller.call_method
@@ -81,17 +83,18 @@ class Endpoint:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs or len(args) != self._count:
             args = self._bind(args, kwargs)
-        value = args[0] if len(args) == 1 else args or None
-        msg = self._encode(value) if type(value) is not bytes else self._encode_bytes(value)
+        msg = self._encode_one(args[0]) if self._takes_one else self._encode(args or None)
         return self._call(self._method, msg, self._timeout)
 
     def submit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RpcFuture[Any]:
         """The future of a call with these arguments."""
         if kwargs or len(args) != self._count:
             args = self._bind(args, kwargs)
-        value = args[0] if len(args) == 1 else args or None
-        msg = self._encode(value) if type(value) is not bytes else self._encode_bytes(value)
+        msg = self._encode_one(args[0]) if self._takes_one else self._encode(args or None)
         return self._submit(self._method, msg, self._timeout)
+
+    def _encode_one(self, value: Any) -> Msg:
+        return self._encode_bytes(value) if type(value) is bytes else self._encode(value)
 
     def with_options(self, changes: dict[str, Any]) -> Endpoint:
         """The same endpoint with other options."""
