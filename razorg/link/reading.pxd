@@ -4,6 +4,7 @@ from razorg.wire.parser cimport FrameParser
 cdef class FrameReader:
     cdef public object _conn
     cdef public FrameParser _parser
+    cdef public object _acknowledge
     cdef public bint _is_stopped
     cdef public bint _is_reading
     cdef public bint _has_more
@@ -14,4 +15,4 @@ cdef class FrameReader:
     cpdef object read(self)
     cdef object _read(self)
     cdef object _portion(self)
-    cdef object _note_progress(self, has_frames)
+    cdef object _note_progress(self, has_frames, is_drained)

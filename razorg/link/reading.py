@@ -31,6 +31,7 @@ class FrameReader:
     def __init__(self, conn: Connection, parser: FrameParser) -> None:
         self._conn = conn
         self._parser = parser
+        self._acknowledge = getattr(conn, "acknowledge", None)
         self._is_stopped = False
         self._is_reading = False
         self._has_more = False
@@ -86,7 +87,7 @@ class FrameReader:
             self._has_more = count == asked and self._parser.missing_bytes > READ_BYTES
             is_behind = count == asked and room is None and not self._has_more
             self._backlog_bytes = self._backlog_bytes + count if is_behind else 0
-            self._note_progress(bool(frames))
+            self._note_progress(bool(frames), is_drained=count < asked)
             if frames:
                 return frames
         return None
@@ -114,10 +115,12 @@ class FrameReader:
         allowed = timeout + self._frame_bytes / limits.min_bytes_per_second
         return now - self._frame_since > allowed
 
-    def _note_progress(self, has_frames: bool) -> None:
+    def _note_progress(self, has_frames: bool, is_drained: bool) -> None:
         if not self._parser.is_partial:
             self._frame_since = None
             return
+        if is_drained and self._acknowledge is not None:
+            self._acknowledge()
         missing = self._parser.missing_bytes
         self.last_piece_at = now = monotonic()
         if has_frames or self._frame_since is None:

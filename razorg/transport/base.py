@@ -45,6 +45,9 @@ class Connection(Protocol):
     def stop_waiting_to_read(self) -> None:
         """Make a greenlet that is in ``wait_readable`` return; it reads again, or not."""
 
+    # A transport may have more: ``acknowledge()`` is called when all that came has been read and
+    # it ends inside a frame, so that a peer which waits for that sends the rest.
+
     def end_of_stream(self) -> bool:
         """Whether the peer has ended, or the connection failed, while nobody was reading."""
 

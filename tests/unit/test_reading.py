@@ -104,3 +104,28 @@ def test_very_large_frames_are_received_into_buffers_of_their_own() -> None:
     # The start of each, the rest in as few pieces as memory that is not yet earned allows.
     assert line.asked.count(READ_BYTES) >= 4
     assert line.asked[-2] == size + 20 - READ_BYTES
+
+
+class CarefulLine(Line):
+    """One that notes, too, what was missing when the start of a frame was acknowledged."""
+
+    def __init__(self, data: bytes, per_wait: Optional[int] = None) -> None:
+        super().__init__(data, per_wait)
+        self.missing: list[int] = []
+
+    def acknowledge(self) -> None:
+        self.missing.append(len(self._data))
+
+
+def test_a_frame_that_is_cut_is_acknowledged_when_nothing_more_is_there() -> None:
+    data = joined(100, 100)
+    line = CarefulLine(data, per_wait=50)
+    assert len(read_all(line)) == 2
+    # At 50, 100, 150 and 200 of 240; each frame has 120.
+    assert line.missing == [190, 140, 90, 40]
+    whole = CarefulLine(data, per_wait=120)
+    assert len(read_all(whole)) == 2
+    assert whole.missing == []
+    portions = CarefulLine(joined(*[1] * 500))  # cut by our own portions, and all there
+    read_all(portions)
+    assert portions.missing == []
