@@ -16,6 +16,8 @@ from benchlib.schedule import Run
 from benchlib.workloads import WORKLOADS
 
 SIZE = (8, 4.5)
+VARIANTS = ("bare-overlap", "razorg-untyped", "razorg-plain", "razorg-pool", "razorg-msgspec", "razorg-compiled-msgspec")
+"""Left out where all others are lines of one picture."""
 pyplot.rcParams.update({"svg.hashsalt": "razorg", "axes.grid": True, "grid.alpha": 0.3, "legend.fontsize": 8})
 
 
@@ -63,15 +65,16 @@ def _draw_latencies(workload: str, runs: Sequence[Run], directory: Path) -> None
     if not runs:
         return
     figure, axes = pyplot.subplots(figsize=SIZE)
-    for name in dict.fromkeys(run.contestant for run in runs):
+    names = [name for name in dict.fromkeys(run.contestant for run in runs) if name not in VARIANTS]
+    for name, colour in zip(names, pyplot.get_cmap("tab20").colors):
         values = sorted(value * 1e3 for run in runs if run.contestant == name for value in run.latencies)
         share = [100 * (n + 1) / len(values) for n in range(len(values))]
-        axes.plot(values, share, label=name, **_style(name))
+        axes.plot(values, share, label=name, color=colour, **_style(name))
     axes.set_xscale("log")
     axes.set_xlabel("ms a call")
     axes.set_ylabel("% of the calls took no longer")
     axes.set_title(f"{workload}: {WORKLOADS[workload].title}", fontsize=10)
-    axes.legend()
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     _save(figure, directory / f"latency-{workload.lower()}.svg")
 
 
