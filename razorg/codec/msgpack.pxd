@@ -2,5 +2,6 @@ from razorg.codec.base cimport Codec
 
 
 cdef class MsgpackCodec(Codec):
-    cdef public object _packer
+    cdef public object _take
+    cdef public object _give_back
     cpdef object encode(self, value)

@@ -20,7 +20,6 @@ _KEEP_BYTES = 1024 * 1024
 
 _DECODE_FAILURES = (
     ValueError,  # what msgpack raises for bytes that are no msgpack, and for text that is no UTF-8
-    TypeError,  # a map key that cannot be hashed
     OverflowError,
     RecursionError,
     msgpack.exceptions.UnpackException,
@@ -34,11 +33,15 @@ def _refuse_ext(code: int, data: bytes) -> Any:
 _unpackb = msgpack.unpackb
 
 
-def _unpack(data: Buffer) -> Any:
+def unpack(data: Buffer) -> Any:
+    """The plain value; DecodeError.  Arrays cannot be keys of maps: anybody could foresee the
+    hashes of the tuples that they would be, and send thousands that are alike."""
     try:
         value = _unpackb(data, strict_map_key=False, ext_hook=_refuse_ext)
     except msgpack.ExtraData as error:
         raise DecodeError(f"{len(error.extra)} bytes after the value") from None
+    except TypeError:
+        raise DecodeError("an array or a map cannot be the key of a map") from None
     except _DECODE_FAILURES as error:
         raise DecodeError(f"not msgpack: {str(error) or type(error).__name__}") from None
     if (0xFF in data or data.__class__ is memoryview) and may_hold_timestamp(data):
@@ -47,9 +50,9 @@ def _unpack(data: Buffer) -> Any:
 
 
 def _unpack_bytes(data: Buffer) -> Any:
-    """As ``_unpack``, where ``bytes`` are expected: often big ones."""
+    """As ``unpack``, where ``bytes`` are expected: often big ones."""
     big = bin_value(data)
-    return _unpack(data) if big is None else big
+    return unpack(data) if big is None else big
 
 
 class MsgpackCodec(Codec):
@@ -58,15 +61,25 @@ class MsgpackCodec(Codec):
     name = "msgpack"
 
     def __init__(self) -> None:
-        self._packer = msgpack.Packer()
+        #: The packer, while nobody uses it.  A value may hold a subclass of ``list`` or ``dict``,
+        #: whose own code runs in the middle of ``pack``, and lets other greenlets or threads in.
+        idle = [msgpack.Packer()]
+        self._take = idle.pop
+        self._give_back = idle.append
 
     def encode(self, value: Any) -> bytes:
         try:
-            data: bytes = self._packer.pack(value)
+            packer = self._take()
+        except IndexError:
+            return MsgpackCodec().encode(value)
+        try:
+            data: bytes = packer.pack(value)
+            if len(data) > _KEEP_BYTES:
+                packer = msgpack.Packer()
         except ENCODE_FAILURES:
             data = self._encode_objects(value)
-        if len(data) > _KEEP_BYTES:
-            self._packer = msgpack.Packer()
+        finally:
+            self._give_back(packer)
         return data
 
     def encode_bytes(self, value: bytes) -> Msg:
@@ -83,10 +96,10 @@ class MsgpackCodec(Codec):
         return self.decoder(type)(data)
 
     def decoder(self, type: Any) -> Decoder:
-        return decoder_with(_unpack_bytes if type is bytes else _unpack, type)
+        return decoder_with(_unpack_bytes if type is bytes else unpack, type)
 
 
 def _pack_objects(value: Any) -> bytes:
     plain = msgspec.to_builtins(value, builtin_types=BUILTIN_TYPES)
-    data: bytes = msgpack.packb(plain)
-    return data
+    data: Any = msgpack.packb(plain)
+    return bytes(data)

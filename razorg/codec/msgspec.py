@@ -8,10 +8,10 @@ import msgspec
 
 from razorg.codec.base import Codec, Decoder
 from razorg.codec.bins import bin_msg, bin_value
-from razorg.codec.ext import may_hold_timestamp, refuse_timestamps
+from razorg.codec.ext import may_hold_timestamp
+from razorg.codec.msgpack import unpack
 from razorg.codec.path import ENCODE_FAILURES, encode_error
-from razorg.codec.typed import BUILTIN_TYPES, convert, is_untyped
-from razorg.errors import DecodeError
+from razorg.codec.typed import BUILTIN_TYPES, convert, holds_untyped, is_untyped
 from razorg.wire.heads import Buffer, Msg
 
 _DECODE_FAILURES = (msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError)
@@ -28,7 +28,6 @@ class MsgspecCodec(Codec):
 
     def __init__(self) -> None:
         self._encode = msgspec.msgpack.Encoder().encode
-        self._unpack = msgspec.msgpack.Decoder(ext_hook=_refuse_ext).decode
 
     def encode(self, value: Any) -> bytes:
         try:
@@ -47,9 +46,11 @@ class MsgspecCodec(Codec):
 
     def decoder(self, type: Any) -> Decoder:
         if is_untyped(type):
-            return self._decode_any
+            return unpack
         if type is bytes:
             return self._decode_bytes
+        if holds_untyped(type):  # what fits it may have keys that only ``unpack`` refuses
+            return lambda data: convert(unpack(data), type)
         fast = msgspec.msgpack.Decoder(type, ext_hook=_refuse_ext).decode
 
         def decode(data: Buffer) -> Any:
@@ -58,19 +59,10 @@ class MsgspecCodec(Codec):
                     return fast(data)
             except _DECODE_FAILURES:
                 pass  # it may only differ as the reference allows
-            return convert(self._decode_any(data), type)
+            return convert(unpack(data), type)
 
         return decode
 
     def _decode_bytes(self, data: Buffer) -> Any:
         big = bin_value(data)
-        return convert(self._decode_any(data), bytes) if big is None else big
-
-    def _decode_any(self, data: Buffer) -> Any:
-        try:
-            value = self._unpack(data)
-        except _DECODE_FAILURES as error:
-            raise DecodeError(f"not msgpack: {str(error) or error.__class__.__name__}") from None
-        if may_hold_timestamp(data):
-            refuse_timestamps(value)
-        return value
+        return convert(unpack(data), bytes) if big is None else big

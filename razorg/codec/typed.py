@@ -7,6 +7,8 @@ wants and tried again, so that leniency costs nothing on the way that is taken n
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -35,6 +37,7 @@ _LIST_TYPES = (
     inspect.VarTupleType,
     inspect.CollectionType,
 )
+_ARRAY_TYPES = (*_LIST_TYPES, inspect.TupleType, *_FIELD_TYPES)
 _TEXT_TYPES = (
     inspect.StrType,
     inspect.EnumType,
@@ -49,6 +52,13 @@ _TEXT_TYPES = (
 _BYTES_TYPES = (inspect.BytesType, inspect.ByteArrayType, inspect.MemoryViewType)
 _MAP_TYPES = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType, inspect.DictType)
 
+#: How msgspec begins where the value, or a key of it, comes next …
+_BEFORE_VALUE = ("Invalid enum value", "Invalid value", "Object contains unknown field")
+#: … and how it ends: with the names of our own types.
+_PLACE = re.compile(r" - at (`key` in )?`\$[\w.\[\]]*`$")
+#: A longer reason is cut: it may be what a class of the user's says of the value.
+_REASON_MAX_CHARS = 300
+
 
 def is_untyped(type: Any) -> bool:
     """Whether any value fits the type."""
@@ -61,6 +71,39 @@ def check_type(type: Any) -> None:
         info = inspect.type_info(type)
         if isinstance(info, inspect.CustomType):
             raise TypeError(f"{type!r} is no type that travels; use a dataclass or builtins")
+        for part in _parts(info):
+            hashed = _hashed_part(part)
+            if hashed is not None and any(isinstance(one, _ARRAY_TYPES) for one in _parts(hashed)):
+                # Their hashes can be foreseen: a peer would send thousands that are alike.
+                raise TypeError(f"{type!r}: arrays cannot be keys or members of sets; use a list")
+
+
+def holds_untyped(type: Any) -> bool:
+    """Whether any value fits some part of the type."""
+    untyped = (inspect.AnyType, inspect.CustomType)  # the latter is ``object``
+    return any(isinstance(part, untyped) for part in _parts(inspect.type_info(type)))
+
+
+def _hashed_part(info: inspect.Type) -> inspect.Type | None:
+    if isinstance(info, inspect.DictType):
+        return info.key_type
+    return info.item_type if isinstance(info, (inspect.SetType, inspect.FrozenSetType)) else None
+
+
+def _parts(info: inspect.Type) -> Iterator[inspect.Type]:
+    """The type, and all that it is made of, each once."""
+    found: dict[int, Any] = {}
+    left: list[Any] = [info]
+    while left:
+        part = left.pop()
+        if isinstance(part, tuple):
+            left += part
+        elif isinstance(part, inspect.Field):
+            left.append(part.type)
+        elif isinstance(part, inspect.Type) and id(part) not in found:
+            found[id(part)] = part
+            yield part
+            left += [getattr(part, name) for name in part.__struct_fields__]
 
 
 def decoder_with(unpack: Decoder, target: Any) -> Decoder:
@@ -98,7 +141,7 @@ def convert(value: Any, type: Any) -> Any:
     """``value`` as ``type``; DecodeError with the path (``$.a[0]``) of what does not fit."""
     try:
         return msgspec.convert(value, type, builtin_types=BUILTIN_TYPES)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, TypeError, ValueError):  # TypeError: [[1]] for a set
         pass  # the shape may only differ as the reference allows
     except RecursionError:
         raise DecodeError("nested too deeply") from None
@@ -106,9 +149,18 @@ def convert(value: Any, type: Any) -> Any:
         reshaped = _reshape(value, inspect.type_info(type))
         return msgspec.convert(reshaped, type, builtin_types=BUILTIN_TYPES)
     except (msgspec.ValidationError, TypeError, ValueError) as error:
-        raise DecodeError(str(error)) from None
+        raise DecodeError(_without_value(str(error))) from None
     except RecursionError:
         raise DecodeError("nested too deeply") from None
+
+
+def _without_value(text: str) -> str:
+    """What msgspec says does not fit, without the value: that may be a secret, and megabytes."""
+    for start in _BEFORE_VALUE:
+        if text.startswith(start):
+            place = _PLACE.search(text[-_REASON_MAX_CHARS:])
+            text = start + (place[0] if place else "")
+    return text if len(text) <= _REASON_MAX_CHARS else text[:_REASON_MAX_CHARS] + "…"
 
 
 def _reshape(value: Any, info: inspect.Type) -> Any:

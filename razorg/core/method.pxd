@@ -1,3 +1,6 @@
+from razorg.core.figures cimport Figures
+
+
 cdef class Method:
     cdef readonly object name
     cdef readonly tuple action
@@ -7,3 +10,4 @@ cdef class Method:
     cdef readonly object timeout
     cdef readonly object idempotent
     cdef readonly object retry_limit
+    cdef readonly Figures figures

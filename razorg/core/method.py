@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from razorg.core.figures import Figures
 from razorg.wire.heads import Buffer
 
 #: msg of an ok response, never empty → what the caller gets
@@ -26,6 +27,7 @@ class Method:
         "action",
         "decode_error",
         "decode_value",
+        "figures",
         "idempotent",
         "make_reply",
         "name",
@@ -43,6 +45,7 @@ class Method:
         timeout: float | None = None,
         idempotent: bool = False,
         retry_limit: int | None = None,
+        figures: Figures | None = None,
     ) -> None:
         self.name = name
         self.action = action
@@ -52,6 +55,8 @@ class Method:
         self.timeout = timeout
         self.idempotent = idempotent
         self.retry_limit = retry_limit
+        #: Where its calls are counted, if they are.
+        self.figures = figures
 
     def replace(self, **changes: Any) -> Method:
         """The same method with other options."""

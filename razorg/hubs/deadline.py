@@ -8,9 +8,13 @@ from time import monotonic
 from razorg.config import check_timeout
 from razorg.errors import CallTimeout
 
-#: When the calls of this context must have ended, on the clock of ``monotonic``; one entry for
-#: each block, the last one holds.
-_ends: ContextVar[tuple[float, ...]] = ContextVar("razorg.deadline", default=())
+
+class _End(float):
+    """When the calls of a block must have ended, on the clock of ``monotonic``."""
+
+
+#: One for each block that this context is in; the earliest holds.
+_ends: ContextVar[tuple[_End, ...]] = ContextVar("razorg.deadline", default=())
 
 #: The deadlines that this context is in; empty nearly always.
 current_deadlines = _ends.get
@@ -26,19 +30,25 @@ class deadline:  # a context manager: lower case, like those of contextlib
     """
 
     def __init__(self, seconds: float) -> None:
-        if seconds is None:
+        if seconds is None:  # pyright: ignore[reportUnnecessaryComparison]
             raise ValueError("a deadline needs a number of seconds")
         check_timeout(seconds)
         self._seconds = seconds
+        self._entered: list[_End] = []
 
     def __enter__(self) -> deadline:
-        outer = _ends.get()
-        ends_at = monotonic() + self._seconds
-        _ends.set((*outer, min(ends_at, *outer[-1:])) if outer else (ends_at,))
+        end = _End(monotonic() + self._seconds)
+        self._entered.append(end)
+        _ends.set((*_ends.get(), end))
         return self
 
     def __exit__(self, *_: object) -> None:
-        _ends.set(_ends.get()[:-1])
+        # A generator may leave its block after one that was entered later, or in another context.
+        ends = _ends.get()
+        mine = [end for end in self._entered if any(end is other for other in ends)]
+        end = mine[-1] if mine else self._entered[-1]
+        self._entered.remove(end)
+        _ends.set(tuple(other for other in ends if other is not end))
 
     def __repr__(self) -> str:
         return f"<deadline of {self._seconds:g} s>"
@@ -49,7 +59,7 @@ def bounded(timeout: float | None, default: float, method: str) -> float | None:
     ends = _ends.get()
     if not ends:
         return timeout
-    left = ends[-1] - monotonic()
+    left = min(ends) - monotonic()
     if left <= 0:
         raise CallTimeout("the deadline of this block is over", sent="no", method=method)
     return min(left, default if timeout is None else timeout)

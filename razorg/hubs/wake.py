@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from threading import TIMEOUT_MAX
 from typing import Any
 
 from gevent import getcurrent, monkey
@@ -46,7 +47,11 @@ class Wake:
     def wait(self, timeout: float | None = None) -> bool:
         """Block this greenlet, or this thread where it has no hub; False after ``timeout``."""
         if self._hub is None:
-            return bool(self._lock.acquire(True, -1 if timeout is None else max(timeout, 0.0)))
+            return bool(
+                self._lock.acquire(
+                    True, -1 if timeout is None else min(max(timeout, 0.0), TIMEOUT_MAX)
+                )
+            )
         alive = keep_waiting(self._hub)
         try:
             return bool(self._event.wait(timeout))

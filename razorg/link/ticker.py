@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 from gevent import get_hub
 
 from razorg.hubs.here import is_destroyed
+
+log = logging.getLogger("razorg")
 
 TICK = 1.0
 #: A tick that comes this late says that the hub was blocked: what the peers sent meanwhile lies
@@ -44,18 +47,21 @@ class Ticker:
 
     def __init__(self, hub: Any) -> None:
         self._timer = hub.loop.timer(TICK, TICK)
-        self._members: WeakSet[Member] = WeakSet()
+        #: In the order in which they came: what happens is the same each time.
+        self._members: WeakKeyDictionary[Member, None] = WeakKeyDictionary()
         self._last = 0.0
         #: Whether it ticks.
         self.is_running = False
         #: The last time that the hub was blocked.
         self.blocked: Blocked | None = None
+        #: For how long the hub was blocked so far, all times together.
+        self.blocked_seconds = 0.0
         #: Written by who looks into the thread meanwhile.
         self.seen_in = ""
 
     def add(self, member: Member) -> None:
         """Tick the member from now on; the timer runs while there is one."""
-        self._members.add(member)
+        self._members[member] = None
         if not self.is_running:
             self.is_running = True
             self._last = monotonic()
@@ -64,7 +70,7 @@ class Ticker:
 
     def discard(self, member: Member) -> None:
         """Tick the member no more."""
-        self._members.discard(member)
+        self._members.pop(member, None)
         self._stop_if_alone()
 
     def late_by(self, now: float) -> float:
@@ -87,12 +93,18 @@ class Ticker:
     def _tick(self) -> None:
         now = monotonic()
         self._note(now)
+        late = self.late_by(now)
+        if late > NOTICEABLE:
+            self.blocked_seconds += late
         self.seen_in = ""
         was_blocked = now - self._last > LATE
         self._last = now
         if not was_blocked:
             for member in list(self._members):
-                member.on_tick(now)
+                try:
+                    member.on_tick(now)
+                except Exception:  # one that fails must not keep the others from their ticks
+                    log.exception("the tick of %r failed", member)
         self._stop_if_alone()
 
     def _stop_if_alone(self) -> None:
