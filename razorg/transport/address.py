@@ -1,4 +1,4 @@
-"""Addresses: ``tcp://host:port``, ``unix:///path``, ``memory://name`` and their short forms."""
+"""Addresses: ``tcp://host:port``, ``tls://…``, ``unix:///path``, ``memory://name``, short forms."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Address:
 _NAMED_SCHEMES = ("unix", "memory")
 
 
-def parse_address(address: AddressLike) -> Address:
+def parse_address(address: AddressLike, scheme_of_pairs: str = "tcp") -> Address:
     """The address that a URL, a ``"host:port"`` or a ``(host, port)`` pair means.
 
     Raises ValueError, or TypeError for another kind of object, with what was expected.
@@ -43,12 +43,12 @@ def parse_address(address: AddressLike) -> Address:
     if isinstance(address, tuple):
         if len(address) != 2 or not isinstance(address[0], str):
             raise ValueError(f"{address!r}: an address pair is (host, port)")
-        return Address("tcp", address[0], _port(address[1], repr(address)))
+        return Address(scheme_of_pairs, address[0], _port(address[1], repr(address)))
     if not isinstance(address, str):
         raise TypeError(f"an address is a URL, 'host:port' or a (host, port) pair, not {address!r}")
     scheme, separator, rest = address.partition("://")
     if not separator:
-        scheme, rest = "tcp", address
+        scheme, rest = scheme_of_pairs, address
     if scheme == "unix":
         return Address("unix", _unix_path(rest, address))
     if scheme == "memory":
@@ -72,6 +72,10 @@ def _host_and_port(scheme: str, rest: str, address: str) -> Address:
         raise ValueError(f"{address!r}: an IPv6 host goes in brackets, {scheme}://[{host}]:{port}")
     if not host:
         raise ValueError(f"{address!r} has no host; 0.0.0.0 or [::] listens on all")
+    try:
+        host.encode("idna")  # as the resolver does
+    except UnicodeError as error:
+        raise ValueError(f"{address!r}: {host!r} cannot be the name of a host: {error}") from None
     return Address(scheme, host, _port(port, repr(address)))
 
 

@@ -31,10 +31,15 @@ class Connection(Protocol):
         """As ``read``, into a buffer; returns how many bytes, 0 at the end of the stream."""
 
     def write(self, data: Buffer) -> int:
-        """Hand over as much as is taken now; returns how many bytes, 0 when there is no room."""
+        """Hand over as much as is taken now; returns how many bytes, 0 when there is no room.
+
+        After a part of it was taken the next write begins with the rest.
+        """
+        ...
 
     def write_pieces(self, pieces: Sequence[Buffer]) -> int:
         """As ``write``, for several buffers in one go."""
+        ...
 
     def wait_readable(self) -> None:
         """Block this greenlet until a read would return something else than None."""
@@ -45,11 +50,16 @@ class Connection(Protocol):
     def stop_waiting_to_read(self) -> None:
         """Make a greenlet that is in ``wait_readable`` return; it reads again, or not."""
 
-    # A transport may have more: ``acknowledge()`` is called when all that came has been read and
-    # it ends inside a frame, so that a peer which waits for that sends the rest.
+    # A transport may have more:
+    # - ``acknowledge()`` is called when all that came has been read and it ends inside a frame, so
+    #   that a peer which waits for that sends the rest;
+    # - ``handshake()`` is called in the greenlet that serves an accepted connection, before
+    #   anything else; it blocks, and ``certificate()`` then tells who is there;
+    # - ``credentials()`` tells which process is at the other end.
 
     def end_of_stream(self) -> bool:
         """Whether the peer has ended, or the connection failed, while nobody was reading."""
+        ...
 
     def shutdown_write(self) -> None:
         """Tell the peer that nothing more will come."""
@@ -65,9 +75,11 @@ class Listener(Protocol):
 
     def accept(self) -> Connection:
         """The next connection; blocks this greenlet.  OSError when closed or out of resources."""
+        ...
 
     def fileno(self) -> int:
         """The listening descriptor; -1 where there is none."""
+        ...
 
     def close(self) -> None:
         """Stop listening; a greenlet in ``accept`` gets OSError.  Never blocks or raises."""
@@ -78,6 +90,8 @@ class Transport(Protocol):
 
     def connect(self, address: Address, timeout: float) -> Connection:
         """A connection to the address; blocks at most ``timeout`` seconds, else OSError."""
+        ...
 
     def listen(self, address: Address) -> Listener:
         """Listen at the address; OSError when it is in use or not ours."""
+        ...

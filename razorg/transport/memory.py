@@ -18,7 +18,7 @@ from gevent.event import Event
 
 from razorg.errors import LocalProtocolError
 from razorg.hubs.forks import Turn, tell_of_forks
-from razorg.hubs.here import call_soon
+from razorg.hubs.here import call_soon, is_destroyed
 from razorg.transport.address import Address
 from razorg.transport.base import Connection
 from razorg.transport.original import system_socket
@@ -158,6 +158,11 @@ class MemoryListener:
         registry[address.name] = self
         tell_of_forks(self, Turn.SOCKETS)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether its thread has ended, and nobody can close it any more."""
+        return is_destroyed(self._hub)
+
     def connect(self) -> Connection:
         """A new connection; the other end waits in ``accept``."""
         if get_hub() is not self._hub:
@@ -204,7 +209,8 @@ class MemoryListener:
     def close(self) -> None:
         if not self._is_closed:
             self._is_closed = True
-            del self._registry[self.address.name]
+            if self._registry.get(self.address.name) is self:
+                del self._registry[self.address.name]
             while self._waiting:
                 self._waiting.popleft().close()
             self._arrived.set()
@@ -223,6 +229,7 @@ class MemoryTransport:
         return listener.connect()
 
     def listen(self, address: Address) -> MemoryListener:
-        if address.name in self._listeners:
+        known = self._listeners.get(address.name)
+        if known is not None and not known.is_gone:
             raise OSError(errno.EADDRINUSE, f"{address} is in use")
         return MemoryListener(address, self._listeners)

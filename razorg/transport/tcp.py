@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from time import monotonic
 from typing import Any
 
 import gevent.socket
@@ -14,6 +15,8 @@ from razorg.transport.original import system_socket
 from razorg.transport.sockets import SocketConnection, SocketListener
 
 BACKLOG = 1024
+#: An address that says nothing for so long is passed over, if its name has others.
+SILENT_SECONDS = 2.0
 #: Linux only, and forgotten by the kernel whenever it likes.
 _QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
 #: Keep-alive probes find a peer that vanished without a word within about three minutes.
@@ -89,7 +92,7 @@ def _connect(address: Address, timeout: float) -> socket.socket:
     """Try what the name resolves to, one after the other, all within the timeout."""
     limit = Timeout.start_new(timeout)
     try:
-        return system_socket(fileno=_connected(address).detach())
+        return system_socket(fileno=_connected(address, monotonic() + timeout).detach())
     except Timeout as expired:
         if expired is not limit:
             raise
@@ -98,7 +101,7 @@ def _connect(address: Address, timeout: float) -> socket.socket:
         limit.close()
 
 
-def _connected(address: Address) -> gevent.socket.socket:
+def _connected(address: Address, deadline: float) -> gevent.socket.socket:
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, address.name)
@@ -112,7 +115,33 @@ def _connected(address: Address) -> gevent.socket.socket:
         except BaseException:
             sock.close()
             raise
-    return gevent.socket.create_connection((address.name, address.port))
+    return _connected_to_one(
+        gevent.socket.getaddrinfo(address.name, address.port, 0, socket.SOCK_STREAM), deadline
+    )
+
+
+def _connected_to_one(found: list[Any], deadline: float) -> gevent.socket.socket:
+    """To the first address that answers; a silent one leaves time for the others."""
+    failure = OSError("the name has no address")
+    for number, (family, kind, protocol, _, where) in enumerate(found):
+        others = len(found) - number - 1
+        sock = gevent.socket.socket(family, kind, protocol)
+        try:
+            if others:
+                share = (deadline - monotonic()) / (others + 1)
+                sock.settimeout(max(min(share, SILENT_SECONDS), 0.001))
+            sock.connect(where)
+            return sock
+        except OSError as error:
+            sock.close()
+            failure = error
+        except BaseException:
+            sock.close()
+            raise
+    try:
+        raise failure
+    finally:
+        del failure  # its traceback holds this frame
 
 
 def _tune(sock: socket.socket) -> None:

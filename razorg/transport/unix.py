@@ -7,16 +7,42 @@ import logging
 import os
 import socket
 import stat
+import struct
+from time import monotonic
+from typing import Any
 
+import gevent
 import gevent.socket
 from gevent import Timeout
 
 from razorg.transport.address import Address
+from razorg.transport.credentials import Credentials
 from razorg.transport.original import system_socket
 from razorg.transport.sockets import SocketConnection, SocketListener
 from razorg.transport.tcp import BACKLOG
 
 log = logging.getLogger("razorg")
+
+#: How often a socket whose backlog is full is tried again.
+_RETRY_SECONDS = 0.02
+_COMING = (errno.EAGAIN, errno.EINPROGRESS, errno.EALREADY)
+
+_UCRED = struct.Struct("3i")  # pid, uid, gid
+
+
+class UnixConnection(SocketConnection):
+    """A connection of a Unix socket."""
+
+    def credentials(self) -> Credentials | None:
+        """The process at the other end; None where the system does not tell."""
+        option = getattr(socket, "SO_PEERCRED", None)
+        if option is None:
+            return None
+        try:
+            data = self._sock.getsockopt(socket.SOL_SOCKET, option, _UCRED.size)
+        except OSError:
+            return None
+        return Credentials(*_UCRED.unpack(data))
 
 
 class UnixListener(SocketListener):
@@ -29,6 +55,9 @@ class UnixListener(SocketListener):
         super().__init__(sock, address)
         self._file = _identity(address.name) if owns_file else None
         self.keeps_file = False
+
+    def _connection(self, sock: socket.socket, name: Any) -> SocketConnection:
+        return UnixConnection(sock, str(self.address))
 
     def close(self) -> None:
         # Another server may have replaced the file: only our own is removed.
@@ -50,11 +79,10 @@ class UnixTransport:
     """Stream sockets of the Unix domain."""
 
     def connect(self, address: Address, timeout: float) -> SocketConnection:
-        with gevent.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connecting:
-            connecting.settimeout(timeout)
-            connecting.connect(address.name)
-            sock = system_socket(fileno=connecting.detach())
+        sock = system_socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            sock.setblocking(False)
+            _connect(sock, address.name, monotonic() + timeout)
             return SocketConnection(sock, str(address))
         except BaseException:
             sock.close()
@@ -78,8 +106,12 @@ class UnixTransport:
 
 
 def unix_listener(sock: socket.socket) -> UnixListener:
-    """A listener on a Unix socket that is bound and listening; its file stays the caller's."""
-    path = os.path.abspath(os.fsdecode(sock.getsockname()))
+    """A listener on a Unix socket that is bound and listening; its file stays the caller's.
+
+    One of the abstract namespace of Linux, whose name begins with NUL, has no file.
+    """
+    name = os.fsdecode(sock.getsockname())
+    path = name if name.startswith("\0") else os.path.abspath(name)
     return UnixListener(sock, Address("unix", path), owns_file=False)
 
 
@@ -89,7 +121,7 @@ def _remove_stale(path: str) -> None:
         raise OSError(errno.EADDRINUSE, "exists and is not a socket", path)
     with gevent.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
-            with Timeout(1.0, False):
+            with Timeout(1.0, False):  # pyright: ignore[reportArgumentType]
                 probe.connect(path)
         except ConnectionRefusedError:
             os.unlink(path)
@@ -103,3 +135,13 @@ def _identity(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _connect(sock: socket.socket, name: str, deadline: float) -> None:
+    """Connect; while the backlog is full, which no event tells the end of, try again."""
+    while (code := sock.connect_ex(name)) not in (0, errno.EISCONN):
+        if code not in _COMING:
+            raise OSError(code, os.strerror(code))
+        if monotonic() >= deadline:
+            raise TimeoutError("timed out: the backlog of the socket is full")
+        gevent.sleep(_RETRY_SECONDS)
