@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import copy_context
+from time import monotonic
 from typing import Any, Protocol, Union
 
 from razorg.client.channel import Channel, check_target
-from razorg.client.journey import Journey, Origin, goes_on
+from razorg.client.journey import Journey, Origin, began, goes_on
 from razorg.core.method import Method
+from razorg.core.routing import Meter
 from razorg.errors import DecodeError, LocalProtocolError, RpcError, Sent
 from razorg.wire.heads import FLAG_NUMBER, FLAG_OK, Frame, ResponseFields
 
@@ -24,12 +26,19 @@ class Carrier(Protocol):
     """What a future or a task knows of the stream that carries it, and keeps alive by it."""
 
     address: str
+    meter: Meter | None
+
+    def answered(self, started: float) -> None:
+        """Count a call that it carried, and that was answered now."""
+        ...
 
     def cancel(self, call: Call, error: BaseException) -> bool:
         """End the call with the error if it is in flight."""
+        ...
 
     def channel(self, target: Any) -> Channel:
         """The channel for a ``notify`` target."""
+        ...
 
     def task_started(self, task: ClientTask) -> None:
         """The task is on its way, and keeps the stream."""
@@ -49,11 +58,18 @@ class Call(Protocol):
 
     def settle(self, outcome: Outcome) -> bool:
         """Deliver the outcome, once; False when it has to wait for room in the user's channel."""
+        ...
 
 
 def sent_of(call: Call) -> Sent:
     """What is known of the request of a call that got no response."""
     return "no" if call.frame is not None else "maybe"
+
+
+def count_failure(method: Method, started: float, error: BaseException) -> None:
+    """Count a call that ended with an error, where calls are counted."""
+    if method.figures is not None:
+        method.figures.failed(monotonic() - started, type(error).__name__)
 
 
 def is_ok(outcome: Outcome) -> bool:
@@ -198,11 +214,24 @@ class ClientTask:
             self.carried_by(None)  # this stream's permit is given back now
             return True
         self._outcome = outcome
+        if self.method.figures is not None:
+            self._count(outcome, began(self, origin))
         if self._stream is not None:
+            if self._stream.meter is not None and is_ok(outcome):
+                self._stream.answered(self.deadline - self.timeout)
             self._stream.task_finished(self)
             self._stream = None
         assert self._channel is not None
         return self._channel.put(self)
+
+    def _count(self, outcome: Outcome, started: float) -> None:
+        try:
+            value_of(self.method, outcome)
+        except Exception as error:
+            count_failure(self.method, started, error)
+        else:
+            assert self.method.figures is not None
+            self.method.figures.ended(monotonic() - started)
 
     def _goes_on(self, origin: Origin | Journey, outcome: Outcome) -> bool:
         try:

@@ -61,6 +61,8 @@ class Channel:
     def __init__(self, target: Any, release: Callable[[], None]) -> None:
         self._target = target
         self._put = check_target(target)
+        self._is_called = self._put is target
+        self._run_callback = get_hub().loop.run_callback
         self._release = release
         self._waiting: deque[Any] = deque()
         self._holds_permits = True
@@ -68,7 +70,10 @@ class Channel:
 
     def put(self, task: Any) -> bool:
         """Hand the finished task over; False when it has to wait, with its permit."""
-        if not self._waiting:
+        if self._is_called:  # in the hub, where it cannot wait: the reader has others to serve
+            if not self._waiting:
+                self._run_callback(self._call)
+        elif not self._waiting:
             try:
                 self._give(task)
                 return True
@@ -104,23 +109,37 @@ class Channel:
         else:
             task.context.run(self._put, task)
 
+    def _call(self) -> None:
+        if not self._hand_over(self._give):
+            gevent.spawn(self._deliver)
+
     def _deliver(self) -> None:
         # Queues of gevent block only this greenlet; those of other makers would block the hub.
-        blocking_put = self._target.put if isinstance(self._target, _BLOCK_GREENLETS) else None
+        put = self._target.put if isinstance(self._target, _BLOCK_GREENLETS) else self._give
+        while not self._hand_over(put):
+            gevent.sleep(_RETRY_SECONDS)
+
+    def _hand_over(self, put: Callable[[Any], Any]) -> bool:
+        """Those that wait, in their order; False when the target is full before all are gone."""
         while self._waiting:
             task = self._waiting[0]
             try:
-                if blocking_put is not None:
-                    blocking_put(task)
-                else:
-                    self._give(task)
+                put(task)
             except Full:
-                gevent.sleep(_RETRY_SECONDS)
-                continue
+                return False
             except _FAILURES:
                 log.exception("the notify target %r failed for %r", self._target, task)
-            self._waiting.popleft()
-            self._taken.set()
-            self._taken.clear()
-            if self._holds_permits:
-                self._release()
+            except BaseException:  # it is for the hub; the others must not wait here for ever
+                self._forget_first()
+                if self._waiting:
+                    self._run_callback(self._call)
+                raise
+            self._forget_first()
+        return True
+
+    def _forget_first(self) -> None:
+        self._waiting.popleft()
+        self._taken.set()
+        self._taken.clear()
+        if self._holds_permits:
+            self._release()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
+from typing import NamedTuple
 
 from razorg.client.stream import ClientStream
 from razorg.client.upkeep import Upkeep
@@ -20,6 +21,18 @@ from razorg.hubs.here import is_destroyed
 
 #: What ``describe`` says before the first call.
 UNUSED = "not connected, 0 connections, 0 in flight, 0 queued"
+
+
+class AddressStats(NamedTuple):
+    """One address of a pool, in one thread: what is there now, and how many there were so far."""
+
+    address: str
+    is_healthy: bool
+    connections: int
+    in_flight: int
+    queued: int
+    opened: int
+    lost: int
 
 
 class Connections(Upkeep):
@@ -45,8 +58,10 @@ class Connections(Upkeep):
                 return self.current
         now = monotonic()
         self._ask(now)
-        deadline = now + (self._config.task_timeout if timeout is None else timeout)
-        stream: ClientStream | None = self.line.wait(deadline, is_exact=timeout is not None)
+        seconds = self._config.task_timeout if timeout is None else timeout
+        if self.shares_time and not self._is_answering():
+            seconds /= 2  # and as much is left for the other addresses
+        stream: ClientStream | None = self.line.wait(now + seconds, is_exact=timeout is not None)
         if stream is None:
             raise self._too_late(monotonic() - now)
         self.current = stream
@@ -118,6 +133,18 @@ class Connections(Upkeep):
         self._pending.cancel()
         self.line.fail(self._forked)
 
+    def stats(self) -> AddressStats:
+        """Its state in numbers."""
+        return AddressStats(
+            self.address,
+            self.is_healthy,
+            len(self._streams),
+            self.in_flight,
+            len(self.line),
+            self.opened_count,
+            self.lost_count,
+        )
+
     def describe(self) -> str:
         """Health, connections, calls in flight and in the line, as ``repr(pool)`` shows them."""
         if self.is_closed:
@@ -139,6 +166,7 @@ class Connections(Upkeep):
             self._grow(now, arriving=1)
         elif self._pending.openers:
             if self._is_impatient(now):
+                self._on_impatience()
                 raise self._unreachable()
         elif self._may_probe(now):
             self._open(1, now)
@@ -158,6 +186,7 @@ class Connections(Upkeep):
                 sent="no",
                 address=self.address,
             )
+        seconds = max(seconds, monotonic() - self._attempt_since)
         reason = self._failure or f"no connection within {seconds:.3g} s"
         return Unreachable(reason, sent="no", address=self.address)
 

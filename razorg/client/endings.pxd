@@ -25,6 +25,7 @@ cdef class StreamEndings:
     cdef public object is_full
     cdef public object _line
     cdef public object line
+    cdef public object meter
     cdef public object on_lost
     cdef public InFlight _in_flight
     cdef public dict _pings

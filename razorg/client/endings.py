@@ -25,6 +25,7 @@ from razorg.codec.registry import resolve_codec
 from razorg.config import ClientConfig, configured
 from razorg.core.inflight import InFlight
 from razorg.core.method import Method
+from razorg.core.routing import Meter
 from razorg.errors import CallTimeout, ConnectionLost, LocalProtocolError, Sent, Unreachable
 from razorg.hubs.forks import FORKED, Turn, tell_of_forks
 from razorg.hubs.here import call_soon, hub_if_any, is_destroyed
@@ -50,10 +51,10 @@ class StreamEndings:
     ) -> None:
         self.config = configured(config, ClientConfig, settings)
         self.codec = resolve_codec(codec)
-        parsed = registry.checked_address(address)
+        parsed = registry.server_address(address, self.config.tls is not None)
         self.address = str(parsed)
         try:
-            self._conn = registry.connect(parsed, self.config.connect_timeout)
+            self._conn = registry.connect(parsed, self.config.connect_timeout, self.config.tls)
         except OSError as error:
             raise Unreachable(f"{error}", sent="no", address=self.address) from error
         self.is_closed = False
@@ -72,6 +73,8 @@ class StreamEndings:
         self._line = WaitingLine(self._with_room)
         #: Who is served when a permit is given back: in a pool, the line of all its streams.
         self.line = self._line
+        #: Where its calls are counted, in a pool that judges its addresses.
+        self.meter: Meter | None = None
         #: Told when the stream is lost; must not block.
         self.on_lost: Callable[[StreamEndings], None] | None = None
         self._in_flight: InFlight[Call] = InFlight()
@@ -173,8 +176,17 @@ class StreamEndings:
             ),
         )
 
+    def answered(self, started: float) -> None:
+        """Count a call that it carried, where its address is judged.
+
+        What is judged is how long calls take, not how long it took to connect.
+        """
+        if self.meter is not None:
+            self.meter.succeeded(monotonic() - max(started, self.opened_at))
+
     def lose(self, error: BaseException) -> None:
         """The connection is of no more use: close it and settle every call."""
+        error.__traceback__ = None  # it is kept, and its frames would keep what they hold
         if self.is_closed:
             return
         self.is_closed = True

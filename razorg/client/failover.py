@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
-from typing import Any
 
 import gevent
 
@@ -15,10 +14,19 @@ from razorg.client.journey import Journey
 from razorg.client.routed import RoutedCalls
 from razorg.codec.base import Codec
 from razorg.config import ClientConfig
+from razorg.core.balancing import make_routing
 from razorg.core.retry import RetryBudget, Step, step_after, strongest
-from razorg.core.routing import Mode, RoundRobin, make_routing, pick_another
+from razorg.core.routing import Mode, RoundRobin, pick_another
 from razorg.declared import NEXT, DeclaredError, Failover
-from razorg.errors import ConnectionLost, LocalProtocolError, RpcError, Unreachable
+from razorg.errors import (
+    CallTimeout,
+    ConnectionLost,
+    InternalError,
+    LocalProtocolError,
+    RpcError,
+    Unreachable,
+)
+from razorg.link.seldom import EVERY_SECONDS, Seldom
 from razorg.link.ticker import current_ticker
 from razorg.transport import registry
 from razorg.transport.address import Address
@@ -29,6 +37,8 @@ log = logging.getLogger("razorg")
 _MOVES_MORE = 3
 #: How long a removed address may drain: its calls end before, each has a time of its own.
 _DRAIN_SECONDS = 86400.0
+#: What speaks against a node, where they are judged.
+_BLAMED = (Unreachable, ConnectionLost, CallTimeout, InternalError)
 #: Servers may point to addresses that the pool did not know; it remembers this many.
 _LEARNED_MAX = 32
 
@@ -45,6 +55,11 @@ class StreamFailover(RoutedCalls):
         self._budget = RetryBudget(self.config.window)
         self._places: dict[Address, Connections] = {}
         self._learned: list[Address] = []
+        self._seldom = Seldom(log)  # of what servers can cause
+        self._told_leader: Address | None = None
+        self._spares: Sequence[Address] = ()
+        self._weights: Mapping[Address, float] = {}
+        self._uses_spares = False
         self._calls_seen = 0
         self._is_closed = False
         self._closed_text = ""
@@ -70,6 +85,31 @@ class StreamFailover(RoutedCalls):
         self._learned.clear()
         self._use(addresses)
 
+    def follow(
+        self,
+        addresses: Sequence[Address],
+        spares: Sequence[Address],
+        leader: Address | None,
+        weights: Mapping[Address, float],
+    ) -> None:
+        """What a resolver tells: as ``update_addresses``, and the spares while none of these is
+        healthy; in leader mode the leader, too; the weights where calls are balanced.
+
+        A leader that is told again moves no calls, unless those they went to are gone: a server
+        may have pointed elsewhere since.
+        """
+        self._spares = spares
+        self._weights = weights
+        used = [*addresses, *spares] if self._uses_spares else [*addresses]
+        if self.mode != "leader":
+            leader = None
+        if leader is not None and leader not in used:
+            used.append(leader)
+        self.update_addresses(used)
+        if leader is not None and (leader != self._told_leader or self._routing.leader is None):
+            self._routing.steer(self._places[leader])
+        self._told_leader = leader
+
     def close(self, timeout: float | None, text: str) -> None:
         self._ticker.discard(self)
         self._is_closed = True
@@ -91,11 +131,11 @@ class StreamFailover(RoutedCalls):
         self._budget.calls += 1
         place = self._routing.pick()
         if place is None:
-            return self._route_in_need()
+            return self._spare() or self._route_in_need()
         if place.is_crowded and self.mode != "leader":
-            healthy = [other for other in self._routing.places if other.is_healthy]
-            free = [other for other in healthy if not other.is_crowded]
-            return min(free or healthy, key=lambda other: other.load)
+            best = self._routing.best()
+            free = [other for other in best if not other.is_crowded]
+            return min(free or best, key=lambda other: other.load)
         return place
 
     def next_place(self, journey: Journey, error: Exception) -> Connections | None:
@@ -106,6 +146,9 @@ class StreamFailover(RoutedCalls):
         journey.sent = error.sent = strongest(journey.sent, error.sent)
         if isinstance(error, (Unreachable, ConnectionLost)):
             self._routing.failed(journey.tried[-1])
+        meter = journey.tried[-1].meter
+        if meter is not None and isinstance(error, _BLAMED):
+            meter.failed()
         if step is Step.STOP or not journey.time_left():
             return None
         if step is Step.MOVE:
@@ -117,16 +160,20 @@ class StreamFailover(RoutedCalls):
         place = self._another(journey)
         if place is None or not self._budget.spend(monotonic()):
             return None
-        journey.retries += 1
+        journey.count_retry()
         return place
 
     def on_tick(self, now: float) -> None:
         """Once a second, in the hub: what calls ask of the pool, they ask of each address."""
+        self._seldom.tell_rest(now - EVERY_SECONDS)
         self._budget.roll(now)
+        self._routing.look(now)
         if self._budget.calls != self._calls_seen:
             self._calls_seen = self._budget.calls
             for place in self._places.values():
                 place.wanted()
+        if self._uses_spares:
+            self._spare_no_more()
 
     def _is_repeatable(self, journey: Journey) -> bool:
         return journey.method.idempotent or self.config.retry == "always"
@@ -139,17 +186,17 @@ class StreamFailover(RoutedCalls):
         """No address is healthy; perhaps one is due to be tried again."""
         if self._is_closed:
             raise LocalProtocolError(self._closed_text)
-        for place in self._routing.places:
+        for place in sorted(self._routing.places, key=self._routing.rank):
             if place.may_be_asked():
                 return place
         raise Unreachable(f"no address answers: {self.describe()}", sent="no")
 
     def _another(self, journey: Journey) -> Connections | None:
         """Somewhere else, or where it was if there is hope."""
+        place = self._routing.pick() or self._spare()
         places = self._routing.places
-        place = self._routing.pick()
         if place is None or place in journey.tried:
-            place = pick_another(places, journey.tried) or place
+            place = pick_another(places, journey.tried, self._routing.rank) or place
         if place is None:
             untried = [place for place in places if place not in journey.tried]
             askable = (place for place in untried + journey.tried if place.may_be_asked())
@@ -160,7 +207,7 @@ class StreamFailover(RoutedCalls):
 
     def _steer(self, journey: Journey, error: DeclaredError) -> Connections | None:
         """Where the error says that the call should go."""
-        target = _target(error) if not self._is_closed else None
+        target = None if self._is_closed else _target(error, journey.tried[-1], self._seldom)
         journey.sent = "yes"
         if target is None or not self._has_retries(journey) or not journey.time_left():
             return None
@@ -173,14 +220,31 @@ class StreamFailover(RoutedCalls):
             if another is None or another is journey.tried[-1]:
                 return None
             place = another
-        journey.retries += 1
+        journey.count_retry()
         return place
 
     # addresses
 
+    def _spare(self) -> Connections | None:
+        """None of the addresses is healthy: take the spares, too, if there are any."""
+        if self._uses_spares or not self._spares or self._is_closed:
+            return None
+        log.warning("no address is healthy, the spares are used: %s", self.describe())
+        self._uses_spares = True
+        self._use([*self._places, *self._spares])
+        return self._routing.pick()
+
+    def _spare_no_more(self) -> None:
+        """Leave the spares when another one is healthy again."""
+        spares = {address for address in self._spares if address != self._told_leader}
+        first = [address for address in self._places if address not in spares]
+        if not self._spares or any(self._places[address].is_healthy for address in first):
+            self._uses_spares = False
+            self._use(first or list(self._places))
+
     def _learn(self, address: Address) -> Connections:
         """An address that a server told; the oldest of too many is forgotten."""
-        log.info("%s was sent to %s", self.describe(), address)
+        self._seldom.info("sent to %s by a server: %s", address, self.describe())
         self._learned.append(address)
         forgotten = self._learned.pop(0) if len(self._learned) > _LEARNED_MAX else None
         self._use([known for known in self._places if known != forgotten] + [address])
@@ -190,7 +254,12 @@ class StreamFailover(RoutedCalls):
         """Have connections to these addresses; those to others drain."""
         known = self._places
         self._places = {at: known.get(at) or self._connections(at) for at in addresses}
-        self._routing.use(list(self._places.values()))
+        self._routing.use_weighted(
+            [(place, self._weights.get(at, 1.0)) for at, place in self._places.items()]
+        )
+        for place in self._places.values():
+            place.meter = self._routing.meter(place)
+            place.shares_time = len(self._places) > 1
         for place in [place for at, place in known.items() if at not in self._places]:
             self._draining.add(place)
             gevent.spawn(_drain, place, self._draining)
@@ -199,30 +268,31 @@ class StreamFailover(RoutedCalls):
         return Connections(address, self.codec, self.config, patience=self.config.reconnect_max)
 
     def describe(self) -> str:
-        leader = getattr(self._routing, "leader", None)
-        places = "; ".join(
+        leader = self._routing.leader
+        return "; ".join(
             f"{place.address} {place.describe()}" + (", leader" if place is leader else "")
             for place in list(self._places.values())
         )
-        return places
 
 
-def _target(error: DeclaredError) -> Address | Failover:
-    """What the error's ``failover()`` says; None, with a log line, when that makes no sense."""
+def _target(error: DeclaredError, sender: Connections, seldom: Seldom) -> Address | Failover:
+    """What the error's ``failover()`` says; None, with a log line, when that makes no sense.
+
+    Who is asked encrypted sends nobody elsewhere in the clear.
+    """
     try:
         target = error.failover()
-        return target if target is None or target is NEXT else registry.checked_address(target)
-    except (Exception, gevent.Timeout):  # the user's own code, or an address that is none
-        log.warning("failover() of %s makes no sense", type(error).__name__, exc_info=True)
+        if target is None or target is NEXT:
+            return target
+        return registry.server_address(target, is_encrypted=sender.address.startswith("tls:"))
+    except (Exception, gevent.Timeout) as reason:  # the user's own code, or an address that is none
+        seldom.error("failover() of %s makes no sense", type(error).__name__, error=reason)
         return None
 
 
-def _removed(address: str) -> Any:
-    return lambda: Unreachable("the address was removed from the pool", sent="no", address=address)
-
-
 def _drain(place: Connections, draining: set[Connections]) -> None:
+    text, at = "the address was removed from the pool", place.address
     try:
-        place.close(_removed(place.address), _DRAIN_SECONDS)
+        place.close(lambda: Unreachable(text, sent="no", address=at), _DRAIN_SECONDS)
     finally:
         draining.discard(place)

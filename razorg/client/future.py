@@ -14,8 +14,8 @@ from typing import Any, Generic, TypeVar
 import gevent
 from gevent.event import AsyncResult
 
-from razorg.client.calls import Carrier, Outcome, located, value_of
-from razorg.client.journey import Journey, Origin, goes_on
+from razorg.client.calls import Carrier, Outcome, count_failure, located, value_of
+from razorg.client.journey import Journey, Origin, began, goes_on
 from razorg.core.method import Method
 from razorg.errors import LocalProtocolError
 from razorg.hubs.here import call_soon, hub_if_any, is_destroyed
@@ -35,6 +35,9 @@ _LOOK_SECONDS = 1.0
 #: … which nobody will if the call has not ended so long after its time was over.
 _OVERDUE_SECONDS = 3.0
 
+#: Those with callbacks, while they are pending: nobody else may hold them, or their pool.
+_with_callbacks: set[RpcFuture[Any]] = set()
+
 
 def new_future(method: Method, hub: Any) -> RpcFuture[Any]:
     """A future that is settled in this hub.  (An ``__init__`` would cost as much again.)"""
@@ -43,7 +46,7 @@ def new_future(method: Method, hub: Any) -> RpcFuture[Any]:
     future._hub = hub
     future._stream = future.origin = None
     future.seq = 0
-    future.deadline = 0.0
+    future.deadline = future.timeout = 0.0
     return future
 
 
@@ -87,9 +90,14 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
             if stream is not None:
                 located(error, self.method.name, stream.address)
             if origin is None or not goes_on(self, origin, error):
+                count_failure(self.method, began(self, origin), error)
                 # Its traceback holds this frame, and with it all that the call was made of.
                 self.set_exception(error.with_traceback(None))
         else:
+            if stream is not None and stream.meter is not None:
+                stream.answered(self.deadline - self.timeout)
+            if self.method.figures is not None:
+                self.method.figures.ended(monotonic() - began(self, origin))
             self.set(value)
         return True
 
@@ -102,8 +110,8 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
             expired = gevent.Timeout(None)  # one that starts no timer, and so needs no hub
             expired.seconds = timeout
             raise expired
-        result: ResultT = _get(self, block, timeout)
-        return result
+        result: Any = _get(self, block, timeout)
+        return result  # type: ignore[no-any-return]
 
     def result(self, timeout: float | None = None) -> ResultT:
         """As ``get``, but raises TimeoutError after ``timeout`` seconds; the call goes on."""
@@ -146,7 +154,7 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
         """Whether the call has ended."""
         return bool(self.ready())
 
-    def cancel(self) -> bool:
+    def cancel(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         """End the call with CancelledError; False when it has ended already.
 
         A request that was sent may still run; its reply is dropped.
@@ -160,7 +168,7 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
             self.settle(error)
         return True
 
-    def cancelled(self) -> bool:
+    def cancelled(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Whether ``cancel()`` has ended the call."""
         return isinstance(self.exception, CancelledError)
 
@@ -184,6 +192,8 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
         other: concurrent.futures.Future[ResultT] = concurrent.futures.Future()
 
         def copy(_: Any) -> None:
+            if self.cancelled():
+                other.cancel()
             if not other.set_running_or_notify_cancel():
                 return
             if self.successful():
@@ -204,11 +214,19 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
 
     def _link(self, callback: Callable[[Any], None]) -> None:
         if hub_if_any() is self._hub:
-            self.rawlink(callback)
+            self._link_here(callback)
         elif self.ready() and is_destroyed(self._hub):
             callback(self)
         else:
-            self.run_in_its_hub(self.rawlink, callback)
+            self.run_in_its_hub(self._link_here, callback)
+
+    def _link_here(self, callback: Callable[[Any], None]) -> None:
+        def run(future: Any) -> None:
+            _with_callbacks.discard(self)
+            callback(future)
+
+        _with_callbacks.add(self)
+        self.rawlink(run)
 
     def __repr__(self) -> str:
         state = "pending"

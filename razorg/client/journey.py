@@ -46,24 +46,39 @@ class Traveller(Protocol):
 
     method: Method
     deadline: float
+    timeout: float
     origin: Origin | Journey | None
 
     @property
     def is_finished(self) -> bool:
         """Whether the call has ended."""
+        ...
 
     def settle(self, outcome: Any) -> bool:
         """End the call, or go on once more."""
+        ...
 
 
 class Journey:
     """Where a call has been, and what it needs to go on."""
 
-    __slots__ = ("blob", "deadline", "method", "msg", "retries", "router", "sent", "tried")
+    __slots__ = (
+        "blob",
+        "deadline",
+        "method",
+        "msg",
+        "retries",
+        "router",
+        "sent",
+        "started",
+        "tried",
+    )
 
-    def __init__(self, origin: Origin, method: Method, deadline: float) -> None:
+    def __init__(self, origin: Origin, method: Method, started: float, deadline: float) -> None:
         self.router, place, self.msg, self.blob = origin
         self.method = method
+        #: When its first attempt began.
+        self.started = started
         self.deadline = deadline
         self.tried: list[Any] = [place]
         #: How many of the attempts so far count against the limit.
@@ -75,6 +90,12 @@ class Journey:
         """Seconds until the caller's time is over."""
         return max(self.deadline - monotonic(), 0.0)
 
+    def count_retry(self) -> None:
+        """One attempt more that counts against the limit."""
+        self.retries += 1
+        if self.method.figures is not None:
+            self.method.figures.retries += 1
+
     def next_place(self, error: Exception) -> Any:
         """Where the call goes on after this error; None when it ends here."""
         if not isinstance(error, (RpcError, DeclaredError)) or self.router.is_abandoned:
@@ -85,9 +106,19 @@ class Journey:
         return place
 
 
+def began(call: Traveller, origin: Origin | Journey | None) -> float:
+    """When the first attempt of a future or a task began."""
+    return origin.started if isinstance(origin, Journey) else call.deadline - call.timeout
+
+
 def goes_on(call: Traveller, origin: Origin | Journey, error: Exception) -> bool:
     """Whether a future or a task does not end with this error, but is sent again."""
-    journey = origin if isinstance(origin, Journey) else Journey(origin, call.method, call.deadline)
+    started = began(call, origin)
+    journey = (
+        origin
+        if isinstance(origin, Journey)
+        else Journey(origin, call.method, started, call.deadline)
+    )
     try:
         place = journey.next_place(error)
     except Exception:  # whoever settles the call settles others too

@@ -4,3 +4,4 @@ cdef class _Waiting:
     cdef public double deadline
     cdef public object given
     cpdef object serve(self, given)
+    cpdef object send_away(self, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
@@ -29,7 +30,19 @@ class _Waiting:
     def serve(self, given: Any) -> None:
         """In the hub: it runs at once, and has taken its place when it blocks again."""
         self.given = given
-        self.greenlet.switch()
+        greenlet = self.greenlet
+        try:
+            greenlet.switch()
+        except BaseException:  # a raw greenlet has died of something: the others are to go on
+            self.hub.handle_error(greenlet, *sys.exc_info())
+
+    def send_away(self, error: BaseException) -> None:
+        """In the hub: it goes on with the error."""
+        greenlet = self.greenlet
+        try:
+            greenlet.throw(error)
+        except BaseException:
+            self.hub.handle_error(greenlet, *sys.exc_info())
 
 
 class WaitingLine(deque[_Waiting]):
@@ -99,8 +112,7 @@ class WaitingLine(deque[_Waiting]):
             if given is None:
                 return
             waiting = self.popleft()
-            waiting.given = given
-            waiting.greenlet.switch()  # it has taken its place when it blocks again
+            waiting.serve(given)
         self.wake()  # they may be back at the end of the line already
 
     def _leave(self, waiting: _Waiting) -> None:
@@ -114,4 +126,4 @@ class WaitingLine(deque[_Waiting]):
 def _throw(everybody: list[_Waiting], make_error: Callable[[], BaseException]) -> None:
     for waiting in everybody:
         if waiting.greenlet is not None:
-            waiting.greenlet.throw(make_error())
+            waiting.send_away(make_error())

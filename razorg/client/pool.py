@@ -37,6 +37,8 @@ class StreamPool(RoutedCalls):
     def next_place(self, journey: Journey, error: Exception) -> Connections | None:
         if not isinstance(error, ConnectionLost) or error.sent != "no" or not journey.time_left():
             return None
+        if self._place.is_closed:  # by this side: that is what ended it
+            return None
         return self._place if len(journey.tried) <= _MOVES_MAX else None
 
     def ping(self, timeout: float | None) -> float:

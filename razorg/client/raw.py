@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 from razorg.client.calls import ClientTask
@@ -12,6 +12,7 @@ from razorg.client.reply import Reply, decode_raw_error
 from razorg.codec.base import Codec
 from razorg.codec.nil import encode_msg
 from razorg.config import ClientConfig, check_timeout
+from razorg.core.figures import Observer
 from razorg.core.method import Method
 from razorg.hubs.deadline import bounded, current_deadlines
 from razorg.wire.encoder import encode_action
@@ -30,6 +31,11 @@ class RawRequest:
     timeout: float | None
     notify: Any
     tag: Any
+
+    def with_timeout(self, timeout: float | None) -> RawRequest:
+        """The same with another timeout; ValueError for what is none."""
+        check_timeout(timeout)
+        return replace(self, timeout=timeout)
 
     def call(
         self, address: str, hub: Any, unsent: Channel | None = None
@@ -50,6 +56,8 @@ class RawActions:
 
     codec: Codec
     config: ClientConfig
+    #: Who counts its calls, if somebody does.
+    observer: Observer | None = None
 
     @overload
     def send(
@@ -112,6 +120,7 @@ class RawActions:
             make_reply=lambda msg, blob: Reply(msg, blob, codec),
             decode_error=decode_raw_error,
             idempotent=idempotent,
+            figures=self.observer.of(action) if self.observer is not None else None,
         )
 
     def _start(self, request: RawRequest) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 from gevent import get_hub
 
-from razorg.client.calls import ClientTask, located
+from razorg.client.calls import ClientTask, count_failure, located
 from razorg.client.channel import Channels
 from razorg.client.connections import Connections
 from razorg.client.future import RpcFuture, new_future
@@ -93,13 +93,27 @@ class RoutedCalls:
             stream = place.current
             if stream is None or place.line or stream.is_full():
                 stream = place.stream(timeout)
-            return stream.call(method, msg, None, timeout, started)
+            value = stream.call(method, msg, None, timeout, started)
+            if stream.meter is not None:
+                stream.answered(started)
+            if method.figures is not None:
+                method.figures.ended(monotonic() - started)
+            return value
         except (RpcError, DeclaredError) as error:
             located(error, method.name, place.address)
             failure = error
+        except BaseException as error:
+            count_failure(method, started, error)
+            raise
         deadline = started + (self.config.task_timeout if timeout is None else timeout)
         try:
-            return _call_on(Journey((self, place, msg, None), method, deadline), failure)
+            value = _call_on(Journey((self, place, msg, None), method, started, deadline), failure)
+            if method.figures is not None:
+                method.figures.ended(monotonic() - started)
+            return value
+        except BaseException as error:
+            count_failure(method, started, error)
+            raise
         finally:
             del failure  # its traceback holds this frame
 
@@ -140,18 +154,22 @@ class RoutedCalls:
             call.origin = (self, place, msg, blob)
             if stream is None or place.line or stream.is_full():
                 # Until the stream sets it again:
-                call.deadline = started + (timeout or self.config.task_timeout)
+                call.timeout = timeout or self.config.task_timeout
+                call.deadline = started + call.timeout
                 stream = place.stream(timeout)
             stream.start(call, msg, blob, timeout, started)
         except (Unreachable, ConnectionLost) as error:
+            call.deadline = call.deadline or started
             call.settle(error.located(call.method.name, place.address if place else None))
         except RpcError as error:
+            count_failure(call.method, started, error)
             raise error.located(call.method.name, place.address if place else None) from None
 
     def _route(self, method: Method) -> Connections:
         try:
             return self.route()
         except RpcError as error:
+            count_failure(method, monotonic(), error)
             raise error.located(method.name, None) from None
 
 
@@ -167,7 +185,10 @@ def _call_on(journey: Journey, failure: RpcError | DeclaredError) -> Any:
                 since = monotonic()
                 seconds = journey.time_left()
                 stream = place.stream(seconds)
-                return stream.call(method, journey.msg, journey.blob, seconds, since)
+                value = stream.call(method, journey.msg, journey.blob, seconds, since)
+                if stream.meter is not None:
+                    stream.answered(since)
+                return value
             except (RpcError, DeclaredError) as error:
                 located(error, method.name, place.address)
                 failure = error

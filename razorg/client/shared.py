@@ -11,15 +11,20 @@ A part (``pool.py``, ``failover.py``) belongs to one hub, with connections of it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
+from razorg.client.connections import AddressStats
 from razorg.client.home import NO_HUB, HomeCalls
+from razorg.client.intercepted import InterceptedCalls
 from razorg.client.raw import RawActions, RawRequest
 from razorg.client.routed import RoutedCalls
 from razorg.codec.base import Codec
 from razorg.codec.registry import resolve_codec
 from razorg.config import ClientConfig, configured
+from razorg.core.chain import Interceptor, checked_interceptors
+from razorg.core.figures import Observer, checked_observer
 from razorg.core.method import Method
 from razorg.errors import CallTimeout, LocalProtocolError
 from razorg.hubs.background import PATIENCE_SECONDS, is_background, run_in_background
@@ -40,9 +45,16 @@ class SharedPool(HomeCalls, RawActions, Generic[PartT]):
     """Blocking calls, futures and tasks from any thread.  The constructor does no I/O."""
 
     def __init__(
-        self, codec: str | Codec, config: ClientConfig | None, settings: dict[str, Any]
+        self,
+        codec: str | Codec,
+        config: ClientConfig | None,
+        settings: dict[str, Any],
+        interceptors: Sequence[Interceptor] = (),
+        observer: Observer | None = None,
     ) -> None:
         super().__init__(configured(config, ClientConfig, settings))
+        self._interceptors = checked_interceptors(interceptors)
+        self.observer = checked_observer(observer)
         self.codec = resolve_codec(codec)
         self._closed_text = ""
         self._parts: dict[Any, PartT] = {}
@@ -59,11 +71,41 @@ class SharedPool(HomeCalls, RawActions, Generic[PartT]):
         raise NotImplementedError
 
     @property
+    def address(self) -> str:
+        """Where its calls go, for texts."""
+        raise NotImplementedError
+
+    @property
     def in_flight(self) -> int:
         """How many calls wait for their response."""
         return sum(part.in_flight for part in self._in_use())
 
+    @property
+    def caller(self: PoolT) -> PoolT | InterceptedCalls:
+        """What carries its calls: the pool itself, unless there are interceptors."""
+        return InterceptedCalls(self, self._interceptors) if self._interceptors else self
+
+    def stats(self) -> list[AddressStats]:
+        """The state of each address, all threads together, as far as it was used."""
+        found: dict[str, AddressStats] = {}
+        for part in self._in_use():
+            for place in part.places():
+                one, other = place.stats(), found.get(place.address)
+                if other is not None:
+                    one = AddressStats(
+                        one.address,
+                        one.is_healthy or other.is_healthy,
+                        *(mine + theirs for mine, theirs in zip(one[2:], other[2:])),
+                    )
+                found[place.address] = one
+        return list(found.values())
+
     def _start(self, request: RawRequest) -> Any:
+        if self._interceptors:
+            return InterceptedCalls(self, self._interceptors).start(request, self._start_request)
+        return self._start_request(request)
+
+    def _start_request(self, request: RawRequest) -> Any:
         if hub_if_any() is not self._home_hub:
             return self._from_elsewhere("start_request", request)
         return self._home.start_request(request)
@@ -74,7 +116,7 @@ class SharedPool(HomeCalls, RawActions, Generic[PartT]):
         Blocks until they have settled, at most ``timeout`` seconds (default: ``task_timeout``);
         what is left then ends with ConnectionLost.  Idempotent.
         """
-        text = self._closed_text or f"{self!r} is closed"
+        text = self._closed_text or f"the pool for {self.address} is closed"
         seconds = self.config.task_timeout if timeout is None else timeout
         with self._lock:
             self._closed_text = text

@@ -56,8 +56,8 @@ class ClientStream(StreamBeginnings, RawActions):
             pong.wait(timeout)
             if not pong.ready():
                 raise CallTimeout(f"no pong within {timeout:g} s", address=self.address)
-            pong_at: float = pong.get()
-            return max(pong_at - started, 0.0)
+            pong_at: Any = pong.get()
+            return float(max(pong_at - started, 0.0))
         finally:
             self._pings.pop(seq, None)
 

@@ -8,12 +8,16 @@ cdef class Upkeep:
     cdef public object line
     cdef public object is_healthy
     cdef public object is_closed
+    cdef public object shares_time
+    cdef public object meter
     cdef public object _where
     cdef public object _config
     cdef public dict _streams
     cdef public object _patience
     cdef public object _attempt_since
     cdef public object _failure
+    cdef public object opened_count
+    cdef public object lost_count
     cdef public object _unproven
     cdef public object _backoff
     cdef public object _pending

@@ -23,6 +23,7 @@ from razorg.codec.base import Codec
 from razorg.config import ClientConfig
 from razorg.core.backoff import Backoff
 from razorg.core.heartbeat import UNANSWERED_SECONDS, Heartbeat
+from razorg.core.routing import Meter
 from razorg.core.scaling import Use, connections_to_close, connections_to_open
 from razorg.errors import Unreachable
 from razorg.link.ticker import current_ticker
@@ -47,12 +48,18 @@ class Upkeep:
         self.is_healthy = True
         #: Whether it takes no more calls.
         self.is_closed = False
+        #: Whether a call that waits for its first connection has other addresses to turn to.
+        self.shares_time = False
+        #: Where its calls are counted, for a pool that judges its addresses.
+        self.meter: Meter | None = None
         self._where = (address, codec, config)
         self._config = config
         self._streams: dict[ClientStream, Heartbeat] = {}
         self._patience = patience
         self._attempt_since = 0.0
         self._failure = ""
+        #: How many connections there were, and how many of them were lost.
+        self.opened_count = self.lost_count = 0
         self._unproven = 0  # connections in a row that were good for nothing
         self._backoff = Backoff(config.reconnect_max, config.reconnect_idle_max, random.random)
         self._pending = Pending()
@@ -93,9 +100,11 @@ class Upkeep:
             stream.lose(ConnectionError("closed by this side"))
             return
         self._pending.stop_timer()
+        self.opened_count += 1
         self._streams[stream] = Heartbeat()
         stream.on_lost = weakly(self._lost)
         stream.line = self.line
+        stream.meter = self.meter
         if stream.is_closed:  # meanwhile
             self._lost(stream)
         else:
@@ -111,6 +120,7 @@ class Upkeep:
     def _lost(self, stream: Any) -> None:
         """A stream has ended, in whatever greenlet."""
         self._streams.pop(stream, None)
+        self.lost_count += 1
         if stream is self.current:
             self.current = None
         now = monotonic()
@@ -236,6 +246,7 @@ class Upkeep:
                 if not heartbeat.is_answering and not stream.in_flight
             ]
         for stream in unneeded:
+            self.lost_count -= 1  # it is closed, not lost
             stream.lose(ConnectionError("closed by this side: it was not needed"))
 
     # what is known
