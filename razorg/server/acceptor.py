@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 import gevent
 from gevent.lock import BoundedSemaphore
 
+from razorg.link.seldom import Seldom
 from razorg.transport.base import Connection, Listener
-
-log = logging.getLogger("razorg")
 
 #: After a failed accept (out of descriptors, out of memory) it waits this long, doubling …
 _BACK_OFF_SECONDS = 0.01
@@ -25,11 +23,16 @@ class Acceptor:
     """
 
     def __init__(
-        self, listener: Listener, places: BoundedSemaphore, serve: Callable[[Connection], None]
+        self,
+        listener: Listener,
+        places: BoundedSemaphore,
+        serve: Callable[[Connection], None],
+        seldom: Seldom,
     ) -> None:
         self.listener = listener
         self._places = places
         self._serve = serve
+        self._seldom = seldom
         self._is_closed = False
         self.greenlet = gevent.spawn(self._accept_loop)
 
@@ -56,7 +59,7 @@ class Acceptor:
                 if self._is_closed:
                     return
                 if back_off == _BACK_OFF_SECONDS:  # once, not at every try
-                    log.error(
+                    self._seldom.error(
                         "cannot accept at %s, will go on trying: %s", self.listener.address, error
                     )
                 gevent.sleep(back_off)

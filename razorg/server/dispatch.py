@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Any, Protocol
+from typing import Any
 
 from razorg.codec.base import Codec
 from razorg.codec.nil import encode_msg
 from razorg.codec.typed import is_untyped
-from razorg.config import ServerConfig
 from razorg.errors import DecodeError, LocalProtocolError
 from razorg.server.answers import INTERNAL_ERROR, failure_frame
+from razorg.server.peer import Peer
+from razorg.server.requester import Requester
 from razorg.wire.encoder import as_blob, check_sizes, error_frame, response_frame
 from razorg.wire.heads import Buffer, Frame, RequestFields
 
-log = logging.getLogger("razorg")
-
 _NIL_BYTES = b"\xc0"
-
-
-class Requester(Protocol):
-    """What a dispatch knows of the connection that a request came from."""
-
-    peer: str
-    codec: Codec
-    config: ServerConfig
-
-    def answer(self, frame: Frame) -> None:
-        """Send the one answer of a request; may block while the peer does not read."""
-
-    def answer_from_anywhere(self, seq: int, action: int | str) -> None:
-        """Answer a request whose Respond was dropped unused, from whatever thread."""
 
 
 class Request:
@@ -38,7 +22,7 @@ class Request:
 
     __slots__ = ("_codec", "action", "blob", "client_id", "msg", "peer", "seq")
 
-    def __init__(self, fields: RequestFields, peer: str, codec: Codec) -> None:
+    def __init__(self, fields: RequestFields, peer: Peer, codec: Codec) -> None:
         self.seq, self.action, self.client_id, self.msg, self.blob = fields
         self.peer = peer
         self._codec = codec
@@ -56,13 +40,19 @@ class Request:
 class Respond:
     """The way to answer one request: once, from any greenlet, now or later, in any order.
 
-    Both methods may block while the peer does not take what was answered before.
+    Both methods may block while the peer does not take what was answered before.  Of two that
+    answer at once one gets LocalProtocolError.
     """
 
-    __slots__ = ("_action", "_seq", "_session")
+    __slots__ = ("_action", "_seq", "_session", "is_answered")
+
+    #: Where the answer goes.  Whoever gives it deletes it first, which only one can.
+    _session: Requester
 
     def __init__(self, session: Requester, seq: int, action: int | str) -> None:
-        self._session: Requester | None = session
+        #: Whether the answer has been given.
+        self.is_answered = False
+        self._session = session
         self._seq = seq
         self._action = action
 
@@ -76,35 +66,40 @@ class Respond:
         data = encode_msg(session.codec, msg)
         blob = as_blob(blob)
         check_sizes(data, blob, session.config.limits)
-        self._answer(session, response_frame(self._seq, data, blob))
+        self._answer(session, response_frame(self._seq, data, blob), "")
 
     def error(self, error: BaseException) -> None:
         """Answer with an error, as if it had been raised out of ``dispatch``."""
         session = self._open_session()
-        self._answer(
-            session,
-            failure_frame(self._seq, error, session.codec, session.config.limits, self._action),
-        )
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether the answer has been given."""
-        return self._session is None
+        frame = failure_frame(session, self._seq, self._action, error)
+        self._answer(session, frame, type(error).__name__)
 
     def _open_session(self) -> Requester:
-        if self._session is None:
-            raise LocalProtocolError(f"request {self._seq} ({self._action!r}) is answered already")
-        return self._session
+        try:
+            return self._session
+        except AttributeError:
+            raise self._answered_already() from None
 
-    def _answer(self, session: Requester, frame: Frame) -> None:
-        self._session = None
+    def _answer(self, session: Requester, frame: Frame, error: str) -> None:
+        self._claim(error)
         session.answer(frame)
 
+    def _claim(self, error: str) -> None:
+        """From here on nobody else answers; ``error`` is the name of it, if it is one."""
+        try:
+            del self._session  # one step, whoever else tries it meanwhile in whatever thread
+        except AttributeError:
+            raise self._answered_already() from None
+        self.is_answered = True
+
+    def _answered_already(self) -> LocalProtocolError:
+        return LocalProtocolError(f"request {self._seq} ({self._action!r}) is answered already")
+
     def __del__(self) -> None:
-        session = getattr(self, "_session", None)
-        if session is not None:
-            self._session = None
-            session.answer_from_anywhere(self._seq, self._action)
+        if not self.is_answered:
+            session = self._session
+            self.is_answered = True
+            session.call_soon(_answer_dropped, session, self._seq, self._action)
 
 
 class Dispatch:
@@ -131,17 +126,23 @@ class Dispatch:
 
     def handle(self, session: Requester, fields: RequestFields) -> None:
         """razorg's entrance: answers the request of these fields in whatever way."""
-        seq, action = fields[0], fields[1]
-        respond = Respond(session, seq, action)
+        action = fields[1]
+        respond = self.respond_for(session, fields)
         try:
             self.dispatch(Request(fields, session.peer, session.codec), respond)
         except BaseException as error:  # GreenletExit and the like go on below
             if respond.is_answered:
-                log.error("the handler of %r failed after its answer", action, exc_info=error)
+                session.seldom.error(
+                    "the handler of %r failed after its answer", action, error=error
+                )
             else:
                 respond.error(error)
             if not isinstance(error, Exception):
                 raise
+
+    def respond_for(self, session: Requester, fields: RequestFields) -> Respond:
+        """The way to answer the request of these fields."""
+        return Respond(session, fields[0], fields[1])
 
 
 class NoDispatch(Dispatch):
@@ -153,7 +154,12 @@ class NoDispatch(Dispatch):
         raise DecodeError("unknown action")
 
 
-def dropped_frame(seq: int, action: int | str) -> Frame:
-    """The response for a request whose Respond was dropped unused."""
-    log.error("request %d (%r) was dropped without an answer", seq, action)
-    return error_frame(seq, INTERNAL_ERROR)
+class Dropped(Exception):
+    """What an answer that nobody gave is counted as."""
+
+
+def _answer_dropped(session: Requester, seq: int, action: int | str) -> None:
+    """The answer for a Respond that was dropped unused."""
+    session.seldom.error("request %d (%r) was dropped without an answer", seq, action)
+    session.failing(Dropped())
+    session.answer(error_frame(seq, INTERNAL_ERROR))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import socket
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
-from typing import Any, TypeVar, Union
+from time import monotonic
+from typing import Any, TypeVar
 
 import gevent
 from gevent import get_hub
@@ -22,13 +21,19 @@ from razorg.errors import LocalProtocolError
 from razorg.hubs.deadline import forget_deadlines
 from razorg.hubs.forks import tell_of_forks
 from razorg.hubs.here import hub_if_any
+from razorg.link.seldom import EVERY_SECONDS, Seldom
 from razorg.link.ticker import current_ticker
 from razorg.server.acceptor import Acceptor
+from razorg.server.admission import Admission, Authenticate
 from razorg.server.dispatch import Dispatch
 from razorg.server.http import refuse
 from razorg.server.inherit import InheritedSocket
+from razorg.server.peer import Peer
+from razorg.server.quotas import Quotas
+from razorg.server.serving import Serving
 from razorg.server.session import Session
 from razorg.server.successor import start_successor
+from razorg.server.targets import ListenTo, targets_of
 from razorg.server.workers import Workers
 from razorg.transport import registry
 from razorg.transport.address import Address
@@ -36,7 +41,6 @@ from razorg.transport.base import Connection
 
 log = logging.getLogger("razorg")
 
-ListenTo = Union[registry.ListenLike, Sequence[registry.ListenLike], None]
 ServerT = TypeVar("ServerT", bound="Server")
 
 
@@ -44,21 +48,32 @@ class Server:
     """Serves a Dispatch at any number of listeners."""
 
     def __init__(
-        self, listen: ListenTo, dispatch: Dispatch, codec: str | Codec, config: ServerConfig
+        self,
+        listen: ListenTo,
+        dispatch: Dispatch,
+        codec: str | Codec,
+        config: ServerConfig,
+        authenticate: Authenticate | None = None,
     ) -> None:
         self.config = config
         self.codec = resolve_codec(codec)
         self._dispatch = dispatch
-        self._listen = [_listen_target(item) for item in _as_list(listen)]
+        self._listen = targets_of(listen, config.tls is not None)
         self._acceptors: list[Acceptor] = []
         self._sessions: dict[Session, gevent.Greenlet[[], None]] = {}
         self._workers = Workers()
+        self.seldom = Seldom(log)  # of what peers can cause
+        self._admission = Admission(authenticate, config.read_timeout, self.seldom)
+        self._quotas = Quotas(config, self.seldom)
         self._places = BoundedSemaphore(config.max_connections)
         self._ended_read_requests = 0  # of the sessions that have ended
-        self._state = "new"
+        #: ``"new"``, ``"serving"``, ``"stopping"`` or ``"stopped"``.
+        self.state = "new"
         self._successor_is_coming = False
         self._stopping = Event()
         self._stopped = Event()
+        self._stopper: Any = None  # the greenlet that does it
+        self._hub: Any = None  # where it serves, once it does
 
     @property
     def addresses(self) -> list[str]:
@@ -83,38 +98,44 @@ class Server:
     def start(self, listen: ListenTo = None) -> None:
         """Listen and accept, in greenlets of their own, at ``listen`` and what it was made with.
 
-        OSError when an address cannot be had.  LocalProtocolError when there is none at all: a
-        server that nobody can reach was not meant.
-        """
-        if self._state != "new":
+        OSError when an address cannot be had, LocalProtocolError when there is none at all."""
+        if self.state != "new":
             raise LocalProtocolError(f"{self!r} cannot be started again")
-        targets = self._listen + [_listen_target(item) for item in _as_list(listen)]
+        targets = self._listen + targets_of(listen, self.config.tls is not None)
         if not targets:
             raise LocalProtocolError(f"{self!r}: neither RpcServer nor start() was given one")
         listeners = []
         try:
             for target in targets:
-                listeners.append(registry.listen(target))
+                listeners.append(registry.listen(target, self.config.tls))
         except BaseException:
             for listener in listeners:
                 listener.close()
             raise
-        self._state = "serving"
         self._hub = get_hub()
-        self._context = copy_context()
-        forget_deadlines(self._context)
+        context = copy_context()
+        forget_deadlines(context)
+        self._serving = Serving(
+            self._dispatch, self._workers, self._admission, self.codec, self.config, context
+        )
         tell_of_forks(self)
         self._ticker = current_ticker()
         self._ticker.add(self)
+        self.state = "serving"
         for listener in listeners:
-            self._acceptors.append(Acceptor(listener, self._places, self._serve))
+            self._acceptors.append(Acceptor(listener, self._places, self._serve, self.seldom))
+        try:
+            self._begin(is_alone=all(isinstance(target, Address) for target in targets))
+        except BaseException:
+            self.stop(0)
+            raise
         for target in targets:
             if isinstance(target, InheritedSocket):
-                target.taken()
+                target.taken()  # last: from here on a predecessor relies on this server
 
     def serve_forever(self) -> None:
         """Start if need be, and block until ``stop()`` was called (from a greenlet or signal)."""
-        if self._state == "new":
+        if self.state == "new":
             self.start()
         try:
             self._stopping.wait()
@@ -124,28 +145,32 @@ class Server:
     def stop(self, timeout: float | None = None) -> None:
         """Stop listening, let accepted requests end and their responses leave; blocks.
 
-        Out of a handler, or a signal handler that came upon the hub or a greenlet of this server,
-        it starts that and returns at once.
-        After ``timeout`` seconds (default: ``stop_timeout``) what still runs is killed.
-        Idempotent: a second caller waits for the first.
+        Out of a handler, or a signal handler that came upon the hub, a greenlet of this server or
+        that which stops it, it starts that and returns at once.  What still runs after ``timeout``
+        seconds (default: ``stop_timeout``) is killed.  A second caller waits for the first.
         """
-        if self._state != "new":
+        if self._hub is not None and self.state != "stopped":
             if hub_if_any() is not self._hub:
                 raise LocalProtocolError(f"{self!r} belongs to another thread")
             if self._is_part_of_this(gevent.getcurrent()):  # it cannot wait for its own end
                 gevent.spawn(self.stop, timeout)
                 return
-        if self._state in ("stopping", "stopped"):
+        if self.state in ("stopping", "stopped"):
             self._stopped.wait(timeout)
             return
-        was_serving = self._state == "serving"
-        self._state = "stopping"
+        self._stopper = gevent.getcurrent()
+        was_serving = self.state == "serving"
+        self.state = "stopping"
         self._stopping.set()
+        seconds = self.config.stop_timeout if timeout is None else timeout
+        deadline = monotonic() + seconds
         try:
+            if was_serving:
+                self._withdraw(seconds)
             for acceptor in self._acceptors:
                 acceptor.close()
             if was_serving:
-                self._drain(self.config.stop_timeout if timeout is None else timeout)
+                self._drain(max(deadline - monotonic(), 0.0))
         finally:
             try:
                 for session in list(self._sessions):
@@ -154,14 +179,15 @@ class Server:
             finally:
                 if was_serving:
                     self._ticker.discard(self)
-                self._state = "stopped"
+                self.seldom.tell_rest(monotonic())
+                self.state = "stopped"
                 self._stopped.set()
 
     def after_fork(self) -> None:
         """In a forked child: the parent serves, and answers what it has read."""
-        if self._state == "stopped":
+        if self.state == "stopped":
             return
-        self._state = "stopped"
+        self.state = "stopped"
         self._stopped.set()
         self._ticker.discard(self)
         for acceptor in self._acceptors:
@@ -191,14 +217,13 @@ class Server:
         ``timeout`` seconds; it is gone then, and this server goes on as before.  A socket file
         stays when this server stops, and when the successor does.
         """
-        if self._state != "serving" or self._successor_is_coming:
+        if self.state != "serving" or self._successor_is_coming:
             raise LocalProtocolError(f"{self!r} cannot start a successor now")
         if hub_if_any() is not self._hub or gevent.getcurrent() is self._hub:
             raise LocalProtocolError("start_successor is for a greenlet of the server's thread")
         self._successor_is_coming = True
         try:
-            listeners = [acceptor.listener for acceptor in self._acceptors]
-            return start_successor(listeners, command, timeout)
+            return start_successor([item.listener for item in self._acceptors], command, timeout)
         finally:
             self._successor_is_coming = False
 
@@ -207,6 +232,14 @@ class Server:
     ) -> Iterable[bytes]:
         """As a WSGI application it answers 426 and says how it is served; gunicorn wants one."""
         return refuse(environ, start_response)
+
+    def _begin(self, is_alone: bool) -> None:
+        """At a start, when it accepts: what else belongs to serving.  It is alone when all of its
+        sockets are its own: other processes of the program may serve at those it was given."""
+
+    def _withdraw(self, timeout: float) -> None:
+        """Before a stop: see to it that clients leave, while those that come are served; blocks
+        ``timeout`` seconds at most."""
 
     def _drain(self, timeout: float) -> None:
         if self.running:
@@ -217,7 +250,7 @@ class Server:
 
     def _is_part_of_this(self, greenlet: Any) -> bool:
         return (
-            greenlet is self._hub
+            greenlet in (self._hub, self._stopper)
             or greenlet in self._workers
             or any(greenlet is acceptor.greenlet for acceptor in self._acceptors)
             or any(
@@ -226,9 +259,13 @@ class Server:
         )
 
     def _serve(self, conn: Connection) -> None:
-        session = Session(
-            conn, self._dispatch, self._workers, self.codec, self.config, self._context
-        )
+        peer = Peer(conn)
+        share = self._quotas.enter(peer.origin)
+        if share is None:
+            conn.close()
+            self._places.release()
+            return
+        session = Session(conn, peer, share, self._serving)
         greenlet = gevent.Greenlet(session.run)
         self._sessions[session] = greenlet
         greenlet.rawlink(lambda _: self._session_ended(session))
@@ -236,6 +273,7 @@ class Server:
 
     def _session_ended(self, session: Session) -> None:
         del self._sessions[session]
+        self._quotas.leave(session.share)
         self._ended_read_requests += session.read_requests
         self._places.release()
 
@@ -244,6 +282,7 @@ class Server:
         for session in list(self._sessions):
             session.on_tick(now)
         self._workers.trim()
+        self.seldom.tell_rest(now - EVERY_SECONDS)
 
     def __enter__(self: ServerT) -> ServerT:
         self.start()
@@ -255,30 +294,6 @@ class Server:
     def __repr__(self) -> str:
         where = ", ".join(self.addresses) or "no address"
         return (
-            f"<RpcServer {where} {self._state}, {self.connections} connections, "
+            f"<RpcServer {where} {self.state}, {self.connections} connections, "
             f"{self.running} running>"
         )
-
-
-def _as_list(listen: Any) -> list[Any]:
-    if listen is None:
-        return []
-    if (
-        isinstance(listen, tuple)
-        and len(listen) == 2
-        and (isinstance(listen[1], int) or str(listen[1]).isdigit())
-    ):
-        return [listen]  # (host, port)
-    if isinstance(listen, (list, tuple)):
-        return list(listen)
-    return [listen]
-
-
-def _listen_target(item: Any) -> Address | socket.socket:
-    if hasattr(item, "getsockname"):
-        with contextlib.suppress(OSError):
-            if item.type & 0xF != socket.SOCK_STREAM:
-                raise ValueError(f"{item!r} is not a stream socket")
-        target: socket.socket = item
-        return target
-    return registry.checked_address(item)

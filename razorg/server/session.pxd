@@ -1,40 +1,17 @@
-from razorg.link.outbox cimport Outbox
-from razorg.link.reading cimport FrameReader
-from razorg.link.writing cimport FrameWriter
-from razorg.wire.parser cimport RequestParser
+from razorg.server.session_answers cimport SessionAnswers
 
 
-cdef class Session:
-    cdef object __weakref__
-    cdef public object peer
+cdef class Session(SessionAnswers):
+    cdef public object _admission
     cdef public object codec
-    cdef public object config
-    cdef public object _conn
+    cdef public object seldom
     cdef public object _dispatch
     cdef public bint _has_inline
     cdef public object _dispatch_handle
     cdef public object _copy_context
-    cdef public object _workers
-    cdef public object _hub
-    cdef public RequestParser _parser
-    cdef public FrameReader _reader
-    cdef public FrameWriter _writer
-    cdef public Outbox _outbox
-    cdef public object _backlog
-    cdef public bint _worker_is_coming
-    cdef public Py_ssize_t _unanswered
-    cdef public Py_ssize_t _unwritten_bytes
-    cdef public bint _awaits_answers
-    cdef public object _answered
-    cdef public object _written
-    cdef public bint _is_dead
+    cdef public object _last_seq
     cdef public object writer
-    cdef public object _heard_at
     cdef public object read_requests
     cdef object _take(self, fields)
     cpdef object run_backlog(self)
-    cdef object _wake_worker(self)
     cdef object _handle(self, fields)
-    cpdef object answer(self, frame)
-    cdef object _put(self, frame)
-    cdef object _write_at_once(self, frame)

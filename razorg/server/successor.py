@@ -6,7 +6,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def start_successor(
 
 
 @contextmanager
-def _files_kept(listeners: Sequence[Listener]) -> Iterator[None]:
+def _files_kept(listeners: Sequence[Listener]) -> Generator[None, None, None]:
     """From here on closing the listeners leaves their socket files alone; undone on an error."""
     kept = [item for item in listeners if isinstance(item, UnixListener) and not item.keeps_file]
     for listener in kept:
