@@ -1,0 +1,1 @@
+"""The command ``razorg``; needs the extra ``razorg[cli]`` (click and rich)."""
