@@ -61,6 +61,9 @@ def wrap_future(future: RpcFuture[ResultT]) -> asyncio.Future[ResultT]:
     def copy() -> None:
         if wrapped.done():
             return
+        if future.cancelled():
+            wrapped.cancel()
+            return
         try:
             wrapped.set_result(future.get())
         except Exception as error:  # whatever the call ended with

@@ -10,6 +10,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from razorg.tls import ClientTls, ServerTls
+
 KIB = 1024
 MIB = 1024 * 1024
 I32_MAX = 2**31 - 1
@@ -45,6 +47,9 @@ class _Checked:
 
 def _count(default: int, low: int = 1, high: int = I32_MAX) -> Any:
     return field(default=default, metadata={"range": (low, high), "whole": True})
+
+
+_NO_LIMIT = I32_MAX
 
 
 def _seconds(default: float, low: float = 0.001) -> Any:
@@ -85,6 +90,11 @@ class ClientConfig(_Checked):
     Of pools of several addresses: ``retry_limit`` is the number of retries after the first
     attempt; ``retry="safe"`` repeats what may have run only for idempotent methods,
     ``"always"`` for all, as the Rust reference does.
+
+    Of the servers that a resolver tells each process uses ``aperture`` at most, 0 for all: see
+    docs/scaling.md.
+
+    With ``tls`` every address must be ``tls://``, and those without a scheme are.
     """
 
     task_timeout: float = _seconds(20.0)
@@ -100,6 +110,8 @@ class ClientConfig(_Checked):
     reconnect_max: float = _seconds(1.5)
     reconnect_idle_max: float = _seconds(30.0)
     client_id: int = _count(0, low=0, high=2**64 - 1)
+    tls: ClientTls | None = None
+    aperture: int = _count(0, low=0, high=100_000)
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -111,6 +123,7 @@ class ClientConfig(_Checked):
                 f"min_connections ({self.min_connections}) is more than "
                 f"max_connections ({self.max_connections})"
             )
+        _check_tls(self.tls, ClientTls)
         _check_limits(self.limits)
 
 
@@ -122,6 +135,12 @@ class ServerConfig(_Checked):
     connection is not read until one is answered; so it should not be less than the ``window`` of
     the clients, whose pings would wait unread too.  ``max_unwritten_bytes`` bounds what is answered
     but not yet with the kernel: above it, handlers wait in their response.
+
+    ``max_connections_per_peer`` and the two after it are for all connections of one host, or of
+    one user of a Unix socket, together: each of them gets an equal part.  No limit by default.
+
+    ``tls`` is for the listeners at ``tls://``, at addresses without a scheme, and on bound sockets
+    of TCP.
     """
 
     read_timeout: float = _seconds(5.0)
@@ -131,16 +150,26 @@ class ServerConfig(_Checked):
     max_connections: int = _count(10_000)
     max_running: int = _count(256, high=1_000_000)
     max_unwritten_bytes: int = _count(4 * MIB)
+    max_connections_per_peer: int = _count(_NO_LIMIT)
+    max_running_per_peer: int = _count(_NO_LIMIT)
+    max_unwritten_bytes_per_peer: int = _count(_NO_LIMIT)
+    tls: ServerTls | None = None
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_tls(self.tls, ServerTls)
         _check_limits(self.limits)
 
 
 def _check_limits(limits: object) -> None:
     if not isinstance(limits, Limits):
         raise TypeError(f"limits must be a razorg.Limits, not {limits!r}")
+
+
+def _check_tls(tls: object, kind: type) -> None:
+    if tls is not None and not isinstance(tls, kind):
+        raise TypeError(f"tls must be a razorg.{kind.__name__}, not {tls!r}")
 
 
 def configured(config: ConfigT | None, default: type[ConfigT], settings: dict[str, Any]) -> ConfigT:

@@ -19,7 +19,7 @@ from razorg.wire import parser
 
 _PACKAGES = ("razorg", "gevent", "greenlet", "msgpack", "msgspec", "gunicorn")
 #: What gevent's ``patch_all`` patches that matters for waiting.
-_PATCHED = ("socket", "thread", "select", "ssl", "time", "os", "subprocess", "queue")
+_PATCHED = ("socket", "threading", "select", "ssl", "time", "os", "subprocess", "queue")
 _was_patched_at_import = monkey.is_module_patched("socket")
 
 

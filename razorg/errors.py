@@ -8,6 +8,7 @@
     │   ├── ConnectionLost  (also ConnectionError)   the connection ended under the call
     │   ├── CallTimeout     (also TimeoutError)      no response in time
     │   ├── MethodNotFound, ServiceNotFound
+    │   ├── AccessDenied    the server does not let this peer do this
     │   ├── EncodeError, DecodeError
     │   ├── InternalError   the handler failed with something it had not declared
     │   └── VersionError
@@ -95,6 +96,12 @@ class ServiceNotFound(RpcError):
     wire = "rpc_service_notfound"
 
 
+class AccessDenied(RpcError):
+    """The server does not let this peer make this call, or any."""
+
+    wire = "rpc_access_denied"
+
+
 class EncodeError(RpcError):
     """A value cannot be put on the wire; the text names the path of the wrong value."""
 
@@ -144,6 +151,7 @@ WIRE_ERRORS: dict[bytes, type[RpcError]] = {
         CallTimeout,
         MethodNotFound,
         ServiceNotFound,
+        AccessDenied,
         EncodeError,
         DecodeError,
         InternalError,

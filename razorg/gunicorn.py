@@ -27,10 +27,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
     handler stops the hub for ``--timeout`` seconds the master kills the worker; one that
     blocks only its greenlet does not.  As in every gevent worker the process is monkey-patched.
     ``--worker-connections`` and ``--keep-alive`` are not used: the server's own config is.
-    There is no TLS.
+    gunicorn's own settings of TLS are not used either: give ``tls=`` to the server.
     """
 
-    wsgi: Server
+    wsgi: Server  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def init_process(self) -> None:
         """The life of the process.  Blocks."""

@@ -10,6 +10,7 @@ from razorg.api.service import MethodSpec, ServiceSpec, service_of
 from razorg.client.future import RpcFuture
 from razorg.codec.base import Codec
 from razorg.config import ClientConfig, check_timeout
+from razorg.core.figures import Observer
 from razorg.core.method import Method
 from razorg.wire.encoder import encode_action
 from razorg.wire.heads import Msg
@@ -24,13 +25,19 @@ class Caller(Protocol):
 
     codec: Codec
     config: ClientConfig
-    address: str
+    observer: Observer | None
+
+    @property
+    def address(self) -> str:
+        """Where they go, for texts."""
+        ...
 
     def call_method(self, method: Method, msg: Msg, timeout: float | None) -> Any:
         """Call and block."""
 
     def submit_method(self, method: Method, msg: Msg, timeout: float | None) -> RpcFuture[Any]:
         """Call, and give a future."""
+        ...
 
 
 def make_method(
@@ -38,11 +45,13 @@ def make_method(
 ) -> Method:
     """How calls of an action with this return type and these errors are sent and read."""
     codec = caller.codec
+    observer = caller.observer
     return Method(
         name=action,
         action=encode_action(action, caller.config.limits),
         decode_value=codec.decoder(returns),
         decode_error=lambda flag, payload: errors.decode(flag, payload, codec),
+        figures=observer.of(action) if observer is not None else None,
         **options,
     )
 
@@ -193,7 +202,7 @@ class ServiceCalls:
 
     def client(self: Any, service: type[ClientT]) -> ClientT:
         """The client of a service: its methods call the server.  TypeError when it is none."""
-        from_spec: ClientT = make_client(self, service_of(service))
+        from_spec: ClientT = make_client(self.caller, service_of(service))
         return from_spec
 
     def call(
@@ -207,7 +216,7 @@ class ServiceCalls:
     ) -> Any:
         """Call ``"Service.method"`` without its interface; blocks this greenlet."""
         method, msg = self._untyped(action, args, raises, returns, timeout, idempotent)
-        return self.call_method(method, msg, timeout)
+        return self.caller.call_method(method, msg, timeout)
 
     def submit(
         self: Any,
@@ -220,7 +229,7 @@ class ServiceCalls:
     ) -> RpcFuture[Any]:
         """As ``call``, but gives a future."""
         method, msg = self._untyped(action, args, raises, returns, timeout, idempotent)
-        future: RpcFuture[Any] = self.submit_method(method, msg, timeout)
+        future: RpcFuture[Any] = self.caller.submit_method(method, msg, timeout)
         return future
 
     def _untyped(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from inspect import getattr_static, signature
 from typing import Any, Union, get_type_hints
+from weakref import WeakSet
 
 import msgspec
 
@@ -28,11 +30,13 @@ class ErrorTable:
         self._texts: dict[str, type[ErrorText]] = {}
         for cls in classes:
             self._add(cls)
+            _check_signature(cls)
 
     def _add(self, cls: Any) -> None:
         if not isinstance(cls, type) or not issubclass(cls, BaseException):
             raise TypeError(f"raises= takes exception classes, not {cls!r}")
         if issubclass(cls, ErrorCode) and cls is not ErrorCode and cls.fixed_code is not None:
+            _check_signature(cls)
             _add_fixed(self._numbers, cls().to_wire(), cls)
         elif issubclass(cls, ErrorText) and cls.text is not None:
             if cls.text.encode() in WIRE_ERRORS:
@@ -111,8 +115,8 @@ class ErrorTable:
                 error.raw = raw
                 error.sent = "yes"
                 return error
-            names = [field.name for field in dataclasses.fields(value)]
-            return _built(value, raw, **{name: getattr(fields, name) for name in names})
+            named = {name: getattr(fields, name) for name in _field_names(value)}
+            return _built(value, raw, **named)
         cls = self._open.get(ErrorText)
         if cls is None or text is None:
             return undeclared(raw)
@@ -130,6 +134,39 @@ def _built(cls: Any, raw: bytes, *args: Any, **fields: Any) -> Exception:
         return failure
 
 
+def _field_names(cls: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+#: Untyped calls declare the same classes again and again.
+_checked: WeakSet[type] = WeakSet()
+
+
+def _check_signature(cls: Any) -> None:
+    """TypeError unless the class can be called with what the wire carries of its errors."""
+    if cls in _checked:
+        return
+    args: tuple[Any, ...] = ()
+    named: list[str] = []
+    if issubclass(cls, ErrorValue):
+        named = _field_names(cls)
+    elif issubclass(cls, ErrorText):
+        args = (cls.text,) if cls.text is None else ()
+    elif getattr_static(cls, "from_wire", None) is ErrorCode.__dict__["from_wire"]:
+        args = (0,) if cls.fixed_code is None else ()
+    else:
+        return
+    try:
+        signature(cls.__init__).bind(None, *args, **dict.fromkeys(named))
+    except TypeError as error:
+        shown = ", ".join(f"{name}=…" for name in named) or ("one value" if args else "nothing")
+        raise TypeError(
+            f"{cls.__name__}: {error}; its caller builds it from what the wire carries, so that "
+            f"__init__ must take {shown}"
+        ) from None
+    _checked.add(cls)
+
+
 def _add_fixed(table: dict[Any, Any], key: Any, cls: type[Any]) -> None:
     if key in table:
         raise TypeError(f"{table[key].__name__} and {cls.__name__} are both {key!r} on the wire")
@@ -139,7 +176,7 @@ def _add_fixed(table: dict[Any, Any], key: Any, cls: type[Any]) -> None:
 def _check_value(cls: type[ErrorValue]) -> None:
     if not dataclasses.is_dataclass(cls):
         raise TypeError(f"{cls.__name__} is an ErrorValue and must be a @dataclass")
-    if cls.__dataclass_params__.frozen:
+    if cls.__dataclass_params__.frozen:  # pyright: ignore[reportAttributeAccessIssue]
         raise TypeError(f"{cls.__name__} must not be frozen: an exception gets a traceback")
     for field in dataclasses.fields(cls):
         if not field.init:

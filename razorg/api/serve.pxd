@@ -1,5 +1,6 @@
 cimport cython
 
+from razorg.core.figures cimport Figures
 from razorg.server.dispatch cimport Dispatch
 from razorg.server.session cimport Session
 
@@ -9,6 +10,7 @@ cdef class _Handler:
     cdef public object encode
     cdef public object encode_bytes
     cdef public object errors
+    cdef public Figures figures
     cdef public object function
     cdef public bint inline
     cdef public Py_ssize_t max_msg_bytes
@@ -18,6 +20,7 @@ cdef class _Handler:
 
 cdef class ServiceDispatch(Dispatch):
     cdef public object _max_msg_bytes
+    cdef public object _interceptors
     cdef public object _other
     cdef public dict _handlers
     cdef public dict _specs
@@ -26,4 +29,5 @@ cdef class ServiceDispatch(Dispatch):
     cpdef object handle(self, session, fields)
 
 
+cdef object _handle_counted(_Handler handler, Figures figures, object session, tuple fields)
 cdef object _run(_Handler handler, object session, tuple fields)

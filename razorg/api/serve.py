@@ -1,21 +1,29 @@
-"""Services as a Dispatch, and the server that takes both."""
+"""Services as a Dispatch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from time import monotonic
 from typing import Any
 
-from razorg.api.describe import REFLECTION_SPEC, Reflection
-from razorg.api.service import MethodSpec, ServiceSpec, services_of
+from razorg.api.describe import REFLECTION_SPEC, Reflection, Told
+from razorg.api.service import MethodSpec, ServiceSpec, check_override, services_of
 from razorg.codec.base import Codec
-from razorg.codec.registry import resolve_codec
-from razorg.config import Limits, ServerConfig, configured
+from razorg.config import Limits
+from razorg.core.chain import Interceptor
+from razorg.core.figures import Figures, Observer
 from razorg.errors import DecodeError, EncodeError, MethodNotFound, ServiceNotFound
-from razorg.server.answers import declared_frame, internal_error_frame, log
-from razorg.server.dispatch import Dispatch, NoDispatch, Requester
-from razorg.server.server import ListenTo, Server
+from razorg.server.answers import (
+    declared_frame,
+    error_name,
+    internal_error_frame,
+    unsendable_frame,
+)
+from razorg.server.dispatch import Dispatch, NoDispatch
+from razorg.server.intercepted import intercepted
+from razorg.server.requester import Requester
 from razorg.wire.encoder import check_sizes, error_frame, response_frame
-from razorg.wire.heads import Frame, RequestFields
+from razorg.wire.heads import FLAG_AT, FLAG_OK, Frame, RequestFields
 
 _METHOD_NOT_FOUND = MethodNotFound.wire.encode()
 _SERVICE_NOT_FOUND = ServiceNotFound.wire.encode()
@@ -30,6 +38,7 @@ class _Handler:
         "encode",
         "encode_bytes",
         "errors",
+        "figures",
         "function",
         "inline",
         "max_msg_bytes",
@@ -37,13 +46,17 @@ class _Handler:
         "takes_one",
     )
 
-    def __init__(self, spec: MethodSpec, function: Any, codec: Codec, max_msg_bytes: int) -> None:
+    def __init__(
+        self, spec: MethodSpec, function: Callable[..., Any], codec: Codec, max_msg_bytes: int
+    ) -> None:
         self.encode = codec.encode
         self.encode_bytes = codec.encode_bytes
         self.max_msg_bytes = max_msg_bytes
         self.function = function
         self.errors = spec.errors
         self.inline = spec.options.inline
+        #: Where its calls are counted, if they are.
+        self.figures: Figures | None = None
         self.decode = codec.decoder(spec.message_type)
         self.takes_one = len(spec.parameter_types) == 1
         self.takes_array = len(spec.parameter_types) > 1
@@ -59,16 +72,18 @@ class ServiceDispatch(Dispatch):
         other: Dispatch,
         codec: Codec,
         limits: Limits,
-        reflection: bool = True,
+        about: Told | None = None,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
+        self._interceptors = interceptors
         self._max_msg_bytes = limits.max_msg_bytes
         self._other = other
         self._handlers: dict[str, _Handler] = {}
         self._specs: dict[str, ServiceSpec] = {}
         for instance in services:
             self._register(instance, codec)
-        if reflection:
-            self._add(REFLECTION_SPEC, Reflection(list(self._specs.values())), codec)
+        if about is not None:
+            self._add(REFLECTION_SPEC, Reflection(list(self._specs.values()), about), codec)
         self.inline = other.inline or any(item.inline for item in self._handlers.values())
 
     def _register(self, instance: Any, codec: Codec) -> None:
@@ -88,9 +103,21 @@ class ServiceDispatch(Dispatch):
     def _add(self, spec: ServiceSpec, instance: Any, codec: Codec) -> None:
         self._specs[spec.name] = spec
         for name, method in spec.methods.items():
-            self._handlers[method.action] = _Handler(
-                method, getattr(instance, name), codec, self._max_msg_bytes
-            )
+            function = getattr(instance, name)
+            check_override(method, function)
+            if self._interceptors:
+                function = intercepted(self._interceptors, method.action, function)
+            self._handlers[method.action] = _Handler(method, function, codec, self._max_msg_bytes)
+
+    @property
+    def requires(self) -> dict[int | str, str]:
+        """What the methods ask for that ask for anything, by action."""
+        return {
+            method.action: method.options.requires
+            for spec in self._specs.values()
+            for method in spec.methods.values()
+            if method.options.requires is not None
+        }
 
     def runs_inline(self, action: int | str) -> bool:
         handler = self._handlers.get(action)  # type: ignore[arg-type]
@@ -103,6 +130,9 @@ class ServiceDispatch(Dispatch):
         if handler is None:
             self._handle_unknown(session, fields)
             return
+        if handler.figures is not None:
+            _handle_counted(handler, handler.figures, session, fields)
+            return
         try:
             frame = _run(handler, session, fields)
         except BaseException as error:  # GreenletExit and the like go on below
@@ -111,6 +141,11 @@ class ServiceDispatch(Dispatch):
                 raise
         else:
             session.answer(frame)
+
+    def count(self, observer: Observer | None) -> None:
+        """From now on count the calls of each method; None: count them no more."""
+        for action, handler in self._handlers.items():
+            handler.figures = observer.of(action) if observer is not None else None
 
     def _handle_unknown(self, session: Requester, fields: RequestFields) -> None:
         action = fields[1]
@@ -126,7 +161,8 @@ class ServiceDispatch(Dispatch):
 
 
 def _run(handler: _Handler, session: Requester, fields: RequestFields) -> Frame:
-    """The response of the handler, or rpc_decode when the message is not what it takes."""
+    """The response of the handler, or rpc_decode when the message is not what it takes, or
+    rpc_encode when its result cannot be sent."""
     msg = fields[3]
     try:
         args = handler.decode(msg) if msg else None
@@ -135,7 +171,7 @@ def _run(handler: _Handler, session: Requester, fields: RequestFields) -> Frame:
         if not msg and handler.takes_one:
             raise DecodeError("no argument")
     except DecodeError as error:
-        log.warning(
+        session.seldom.warning(
             "%s: the arguments of %r do not fit: %s", session.peer, fields[1], error.message
         )
         return error_frame(fields[0], _DECODE)
@@ -147,63 +183,50 @@ def _run(handler: _Handler, session: Requester, fields: RequestFields) -> Frame:
     else:
         result = handler.function()
     encode = handler.encode if type(result) is not bytes else handler.encode_bytes
-    data = encode(result)
-    if len(data) > handler.max_msg_bytes:
-        check_sizes(data, None, session.config.limits)
+    try:
+        data = encode(result)
+        if len(data) > handler.max_msg_bytes:
+            check_sizes(data, None, session.config.limits)
+    except EncodeError as error:
+        return unsendable_frame(session, fields[0], fields[1], error, "result")
     return response_frame(fields[0], data)
+
+
+def _handle_counted(
+    handler: _Handler, figures: Figures, session: Requester, fields: RequestFields
+) -> None:
+    started = monotonic()
+    figures.running += 1
+    try:
+        frame = _run(handler, session, fields)
+        seconds = monotonic() - started
+        if type(frame) is bytes and frame[FLAG_AT] != FLAG_OK:
+            figures.failed(seconds, error_name(frame))
+        else:
+            figures.ended(seconds)
+    except BaseException as error:  # GreenletExit and the like go on below
+        figures.failed(monotonic() - started, type(error).__name__)
+        session.answer(_failure(handler, session, fields, error))
+        if not isinstance(error, Exception):
+            raise
+    else:
+        session.answer(frame)
+    finally:
+        figures.running -= 1
 
 
 def _failure(
     handler: _Handler, session: Requester, fields: RequestFields, error: BaseException
 ) -> Frame:
     seq, action = fields[0], fields[1]
+    session.failing(error)
     try:
         if handler.errors.declares(error):
-            frame = declared_frame(seq, error, session.codec, session.config.limits)
+            frame = declared_frame(session, seq, error)
             if frame is not None:
                 return frame
     except EncodeError as reason:
-        error = reason
+        return unsendable_frame(session, seq, action, reason)
     except Exception as reason:  # the user's error class failed to say what it is
-        return internal_error_frame(seq, reason, action)
-    if isinstance(error, EncodeError):
-        log.error("the result of %r cannot be sent: %s", action, error)
-        return error_frame(seq, EncodeError.wire.encode())
-    return internal_error_frame(seq, error, action)
-
-
-class RpcServer(Server):
-    """Serves typed services, a Dispatch for raw actions, or both.
-
-    ``listen`` is a URL (``tcp://host:port``, ``unix:///path``, ``memory://name``), a
-    ``"host:port"``, a ``(host, port)`` pair, a bound socket, a list of these, or None: then
-    ``start(listen)`` takes them, or gunicorn has them.
-    A string action whose service is registered goes to the services, the rest to ``dispatch``.
-    With services it also answers ``Razorg.describe``, unless ``reflection=False``.
-    Takes the names of ServerConfig as keywords.  Nothing is opened before ``start()``.
-    """
-
-    def __init__(
-        self,
-        listen: ListenTo,
-        services: Iterable[Any] = (),
-        *,
-        dispatch: Dispatch | None = None,
-        codec: str | Codec = "msgpack",
-        config: ServerConfig | None = None,
-        reflection: bool = True,
-        **settings: Any,
-    ) -> None:
-        codec = resolve_codec(codec)
-        if dispatch is not None and not isinstance(dispatch, Dispatch):
-            raise TypeError(f"dispatch must be a razorg.Dispatch, not {dispatch!r}")
-        if not isinstance(services, (list, tuple, set, frozenset)):
-            raise TypeError(f"services is a list of service objects, not {services!r}")
-        checked = configured(config, ServerConfig, settings)
-        served: Dispatch = dispatch if dispatch is not None else NoDispatch()
-        if services:
-            served = ServiceDispatch(services, served, codec, checked.limits, reflection)
-        elif dispatch is None:
-            raise TypeError("a server needs services or a dispatch")
-        self._services = list(services)
-        super().__init__(listen, served, codec, checked)
+        return internal_error_frame(session, seq, action, reason)
+    return internal_error_frame(session, seq, action, error)

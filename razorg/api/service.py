@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
+import types
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar, get_type_hints, overload
 
 from razorg.api.errors import ErrorTable, Raises
@@ -21,6 +23,16 @@ RESERVED_NAME = "Razorg"
 _SPEC = "__razorg_service__"
 _OPTIONS = "__razorg_method__"
 
+#: What looks like a method, and has no one signature that could be told.
+_UNSERVED = (functools.singledispatchmethod, functools.partialmethod)
+#: What a service may have from builtin classes, and does not offer.
+_OF_BUILTINS = (
+    types.BuiltinFunctionType,
+    types.ClassMethodDescriptorType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+)
+
 
 @dataclass(frozen=True)
 class MethodOptions:
@@ -31,6 +43,14 @@ class MethodOptions:
     idempotent: bool = False
     timeout: float | None = None
     inline: bool = False
+    requires: str | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.raises, type):  # the same as a tuple of it
+            object.__setattr__(self, "raises", (self.raises,))
+
+
+_DEFAULT = MethodOptions()
 
 
 @dataclass(frozen=True)
@@ -77,6 +97,7 @@ def method(
     idempotent: bool = False,
     timeout: float | None = None,
     inline: bool = False,
+    requires: str | None = None,
 ) -> Callable[[FunctionT], FunctionT]: ...
 
 
@@ -84,18 +105,21 @@ def method(function: Any = None, /, **options: Any) -> Any:
     """Options of a service's method.
 
     - ``raises``: the errors that it declares, a class or a tuple of classes;
-    - ``idempotent``: running it twice does no harm; told by ``Razorg.describe``, not acted on yet;
+    - ``idempotent``: running it twice does no harm; pools of several addresses may repeat it;
     - ``timeout``: seconds, instead of the client's ``task_timeout``;
+    - ``requires``: what a caller needs, in the words of the server's ``authorize``; a server that
+      has none lets nobody call the method;
     - ``inline``: run in the connection's reader (for handlers that never block);
     - ``name``: its name on the wire.
     """
-    if function is not None and not inspect.isfunction(function):
-        raise TypeError(f"@method decorates a function, not {function!r}")
     checked = MethodOptions(**options)
     check_timeout(checked.timeout)
+    _check_requires(checked.requires)
     ErrorTable(checked.raises)
 
     def decorate(function: Any) -> Any:
+        if not _is_method(function):
+            raise TypeError(f"@method decorates a function, not {function!r}")
         setattr(function, _OPTIONS, checked)
         return function
 
@@ -107,11 +131,15 @@ def service(cls: ClassT, /) -> ClassT: ...
 
 
 @overload
-def service(*, name: str | None = None) -> Callable[[ClassT], ClassT]: ...
+def service(
+    *, name: str | None = None, requires: str | None = None
+) -> Callable[[ClassT], ClassT]: ...
 
 
-def service(cls: Any = None, /, *, name: str | None = None) -> Any:
+def service(cls: Any = None, /, *, name: str | None = None, requires: str | None = None) -> Any:
     """Make a class a service: its public methods are what clients can call.
+
+    ``requires`` holds for those of its methods that have none of their own.
 
     TypeError for what cannot be called over the wire: no methods at all, ``*args``,
     ``**kwargs``, keyword-only parameters, annotations that do not travel.
@@ -127,17 +155,23 @@ def service(cls: Any = None, /, *, name: str | None = None) -> Any:
             raise TypeError(f"{wire_name!r} cannot name a service: it must not hold a dot")
         if wire_name == RESERVED_NAME:
             raise TypeError(f"the service name {RESERVED_NAME!r} is reserved")
-        setattr(cls, _SPEC, make_spec(cls, wire_name, local_names))
+        setattr(cls, _SPEC, make_spec(cls, wire_name, local_names, requires))
         return cls
 
     return decorate(cls) if cls is not None else decorate
 
 
-def make_spec(cls: type, wire_name: str, local_names: dict[str, Any]) -> ServiceSpec:
+def make_spec(
+    cls: type, wire_name: str, local_names: dict[str, Any], requires: str | None = None
+) -> ServiceSpec:
     """What a class offers as a service; TypeError for what cannot be called over the wire."""
+    _check_requires(requires)
     spec = ServiceSpec(wire_name, cls)
     for attribute, function in _public_functions(cls).items():
-        spec.methods[attribute] = _method_spec(spec, attribute, function, local_names)
+        made = _method_spec(spec, attribute, function, local_names)
+        if made.options.requires is None and requires is not None:
+            made = replace(made, options=replace(made.options, requires=requires))
+        spec.methods[attribute] = made
     if not spec.methods:
         raise TypeError(f"service {cls.__name__} has no methods")
     actions = [method.action for method in spec.methods.values()]
@@ -165,6 +199,31 @@ def services_of(cls: type) -> list[ServiceSpec]:
     return specs
 
 
+def check_override(spec: MethodSpec, function: Any) -> None:
+    """TypeError when what implements a method says something else than its interface.
+
+    The interface is what counts; a lock that is not looked at must not seem to be one.
+    """
+    where = getattr(function, "__qualname__", repr(function))
+    if not callable(function):
+        raise TypeError(f"{where} is no function, and stands where {spec.action} is declared")
+    if _is_deferred(function):
+        raise TypeError(f"{where}: a service method is a plain function, as {spec.action} says")
+    options: MethodOptions = getattr(function, _OPTIONS, None) or _DEFAULT
+    for name in (item.name for item in fields(MethodOptions)):
+        mine, said = getattr(options, name), getattr(spec.options, name)
+        if mine not in (getattr(_DEFAULT, name), said):
+            raise TypeError(
+                f"{where}: {name}={mine!r} belongs on the class that carries @service, where "
+                f"{spec.action} says {said!r}"
+            )
+
+
+def _check_requires(requires: object) -> None:
+    if requires is not None and not (isinstance(requires, str) and requires):
+        raise TypeError(f"requires is a text, not {requires!r}")
+
+
 def _public_functions(cls: type) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
@@ -173,40 +232,66 @@ def _public_functions(cls: type) -> dict[str, Any]:
                 continue
             if isinstance(value, (staticmethod, classmethod)):
                 raise TypeError(f"{cls.__name__}.{name}: a service method takes self")
-            if inspect.isfunction(value):
+            if _is_method(value):
                 found[name] = value
-            else:
-                found.pop(name, None)
+                continue
+            found.pop(name, None)
+            is_data = not callable(value) or isinstance(value, (type, *_OF_BUILTINS))
+            if not is_data or isinstance(value, _UNSERVED):
+                raise TypeError(
+                    f"{cls.__name__}.{name}: a {type(value).__name__} cannot be called over the "
+                    "wire; write a function, or begin the name with an underscore"
+                )
     return found
+
+
+def _is_method(value: object) -> bool:
+    """Whether it takes self: a function, also what lru_cache or a compiler makes of one."""
+    if inspect.isfunction(value):
+        return True
+    binds = callable(value) and inspect.ismethoddescriptor(value)
+    return binds and not isinstance(value, (functools.partial, *_OF_BUILTINS))
+
+
+def _is_deferred(function: Any) -> bool:
+    """Whether calling it gives what has not run yet."""
+    return (
+        inspect.iscoroutinefunction(function)
+        or inspect.isgeneratorfunction(function)
+        or inspect.isasyncgenfunction(function)
+    )
 
 
 def _method_spec(
     spec: ServiceSpec, attribute: str, function: Any, local_names: dict[str, Any]
 ) -> MethodSpec:
     where = f"{spec.cls.__name__}.{attribute}"
-    options: MethodOptions = getattr(function, _OPTIONS, None) or MethodOptions()
-    signature = inspect.signature(function)
+    options: MethodOptions = getattr(function, _OPTIONS, None) or _DEFAULT
+    try:
+        signature = inspect.signature(function)
+    except ValueError as error:
+        raise TypeError(f"{where}: {error}") from None
     parameters = list(signature.parameters.values())
     if not parameters:
         raise TypeError(f"{where}: a service method takes self")
     for parameter in parameters:
         if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             raise TypeError(f"{where}: {parameter} cannot travel; only plain parameters can")
-    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+    if _is_deferred(function):
         raise TypeError(f"{where}: a service method is a plain function")
     try:
         hints = get_type_hints(function, None, local_names, include_extras=True)
-        types = tuple(hints.get(parameter.name, Any) for parameter in parameters[1:])
+        parameter_types = tuple(hints.get(parameter.name, Any) for parameter in parameters[1:])
         return_type: Any = hints.get("return", Any)
-        for type in (*types, return_type):
+        for type in (*parameter_types, return_type):
             check_type(type)
-    except (TypeError, NameError) as error:
+    except (TypeError, ValueError, NameError, NotImplementedError) as error:
         raise TypeError(f"{where}: {error}") from None
     return MethodSpec(
         name=attribute,
         action=f"{spec.name}.{options.name or attribute}",
         signature=signature.replace(parameters=parameters[1:]),
-        parameter_types=types,
+        parameter_types=parameter_types,
         return_type=return_type,
         options=options,
         errors=ErrorTable(options.raises),

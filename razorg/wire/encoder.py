@@ -91,6 +91,13 @@ def error_frame(seq: int, error: bytes) -> Frame:
     return head + error if len(error) <= JOIN_MAX_BYTES else (head, error)
 
 
+def response_seq(frame: Frame) -> int:
+    """The request that a response frame answers."""
+    head = frame[0] if isinstance(frame, tuple) else frame
+    seq: int = RESPONSE_HEAD.unpack_from(head)[4]
+    return seq
+
+
 def _pieces(head: bytes, msg: Msg, blob: Buffer) -> Frame:
     """What is small goes with what stands before it, the rest as it is."""
     parts = (msg, blob) if isinstance(msg, bytes) else (msg.start, msg.rest, blob)

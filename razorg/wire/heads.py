@@ -22,6 +22,8 @@ ACTION_MAX: Final = 2**31 - 1
 #: The reference reads a blob's length as an i32.
 BLOB_BYTES_MAX: Final = 2**31 - 1
 
+#: Where the flag of a response is.
+FLAG_AT: Final = 3
 FLAG_OK: Final = 0
 FLAG_NUMBER: Final = 1
 FLAG_ERROR: Final = 2

@@ -30,6 +30,9 @@ from razorg.wire.heads import (
 #: A frame with a larger body that is not whole yet is received into buffers of its own.
 BIG_BODY_BYTES = 16 * 1024
 
+#: How records of TLS begin, an alert and a handshake, read as a magic number.
+_TLS_MAGICS = (0x0315, 0x0316)
+
 #: The fields of one frame; their order is that of RequestFields or ResponseFields.
 Fields = tuple[Any, ...]
 
@@ -248,6 +251,8 @@ class ResponseParser(FrameParser):
 
 
 def _wrong_start(magic: int, ver: int) -> RemoteProtocolError:
+    if magic in _TLS_MAGICS:
+        return RemoteProtocolError("the peer speaks TLS: only one of both ends is tls://")
     if magic != MAGIC:
         return RemoteProtocolError(f"magic {magic:#06x} is not {MAGIC:#06x}: not a razor peer")
     return RemoteProtocolError(f"protocol version {ver}; this side speaks {VERSION}")
