@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 
 import razorg
-from razorg.hubs.background import background_hub
+from razorg.hubs.background import run_in_background
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("ci")
@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 #: Where the razorg that is tested was found: the checkout, or what scripts/build-compiled made.
 FOUND_IN = Path(razorg.__file__).parents[1]
 #: Folders whose tests open connections.
-CHECKED = ("io", "conformance", "interop", "faults", "gunicorn")
+CHECKED = ("io", "cli", "observability", "conformance", "interop", "faults", "fuzz", "goals", "gunicorn", "discovery")
 #: Fixtures of a wider scope that hold connections for many tests, and close them at their own end.
 HOLDERS = {"world"}
 SETTLE_SECONDS = 2.0
@@ -53,7 +53,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def leaks(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that leaves a descriptor, a thread or a greenlet behind."""
+    """Fail a test that leaves a descriptor, a thread, a greenlet, a call or its permit behind."""
     path = request.node.path
     folder = path.relative_to(HERE).parts[0] if path.is_relative_to(HERE) else ""
     if folder not in CHECKED or HOLDERS & set(request.fixturenames):
@@ -61,7 +61,7 @@ def leaks(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     # What gevent and the I/O thread of the process keep is there from here on.
     gevent.get_hub().threadpool.apply(int)
-    background_hub()
+    run_in_background(threading.current_thread)  # its name in a log leaves a trace for ever
     before = _held()
     yield
     leaked = _held() - before
@@ -76,7 +76,7 @@ def leaks(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def _held() -> set[str]:
-    return _descriptors() | _threads() | _greenlets()
+    return _descriptors() | _threads() | _greenlets_and_streams()
 
 
 def _descriptors() -> set[str]:
@@ -94,9 +94,16 @@ def _threads() -> set[str]:
     return {f"thread {thread.name} ({thread.ident})" for thread in threading.enumerate()}
 
 
-def _greenlets() -> set[str]:
-    return {
-        f"greenlet {item!r}"
-        for item in gc.get_objects()
-        if isinstance(item, gevent.Greenlet) and not item.dead
-    }
+def _greenlets_and_streams() -> set[str]:
+    """Greenlets that live, and streams that keep calls or permits."""
+    found = set()
+    for item in gc.get_objects():
+        if isinstance(item, gevent.Greenlet):
+            if not item.dead:
+                found.add(f"greenlet {item!r}")
+        elif isinstance(item, razorg.ClientStream) and getattr(item, "_ticker", None) is not None:
+            # One that still connects has nothing yet; compiled, its attributes are None.
+            free, window = item._window.counter, item.config.window
+            if item._in_flight or free != window:
+                found.add(f"{window - free} permits, {len(item._in_flight)} calls in flight of {item!r}")
+    return found

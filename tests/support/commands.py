@@ -28,16 +28,19 @@ class Command:
     """``python ARGUMENTS`` in the folder of the examples, in a process group of its own.
 
     ``address`` is the first that it has written.  As a context it kills at the end whatever is left
-    of the group.  What waits here blocks this greenlet only.
+    of the group.  ``inside``: what the command line begins with.  What waits here blocks this
+    greenlet only.
     """
 
-    def __init__(self, arguments: Sequence[str], log: Path, **environment: str) -> None:
+    def __init__(
+        self, arguments: Sequence[str], log: Path, inside: Sequence[str] = (), **environment: str
+    ) -> None:
         self._log = log
         self._arguments = arguments
         paths = [str(Path(razorg.__file__).parents[1]), str(TESTS)]
         with log.open("wb") as file:
             self.process = subprocess.Popen(
-                [*GUARDED, sys.executable, *arguments],
+                [*GUARDED, *inside, sys.executable, *arguments],
                 cwd=EXAMPLES,
                 stdin=subprocess.PIPE,
                 stdout=file,

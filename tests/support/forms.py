@@ -11,7 +11,7 @@ from gevent.event import Event
 from gevent.queue import Queue
 
 import razorg
-from support.peers import PATIENCE, wait_until
+from support.peers import PATIENCE, memory_url, wait_until
 from support.strikes import unique
 
 ECHO = 7
@@ -41,6 +41,13 @@ class RawMirror(razorg.Dispatch):
 def mirror(url: str) -> razorg.RpcServer:
     """A server of both."""
     return razorg.RpcServer(url, [Mirror()], dispatch=RawMirror())
+
+
+def url_of(kind: str) -> str:
+    """An address for a server: of "memory", "tcp", or of one of ``strikes.CUT``."""
+    if kind.endswith("tcp"):
+        return f"{kind}://127.0.0.1:0"
+    return memory_url() if kind == "memory" else f"{kind}://{memory_url().partition('//')[2]}:1"
 
 
 @dataclass

@@ -58,7 +58,9 @@ class Recorder(razorg.Dispatch):
 
 
 witness = AppWitness("gunicorn", os.environ["LEDGER"], "none")
-server = razorg.RpcServer(None, [witness, RealBlocker(), Echo()], dispatch=Recorder())
+server = razorg.RpcServer(
+    None, [witness, RealBlocker(), Echo()], dispatch=Recorder(), status=os.environ.get("STATUS_PAGE")
+)
 STATE_WHEN_MADE = repr(server).split()[3]
 LOADED_BY = os.getpid()
 

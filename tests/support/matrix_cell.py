@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -55,23 +56,37 @@ MANY = 5
 # settings
 
 
-def patch_late() -> None:
-    """What people do: the pool was used, and a native thread uses it, when gevent patches."""
+def patch_late() -> Callable[[], None]:
+    """What people do: the pool was used, and a native thread uses it, when gevent patches.
+
+    Returns what stops its calls: one while the interpreter ends is an error, and is said so.
+    """
+    sleep = time.sleep  # the native one
     assert pool.client(Matrix).double(1) == 2
     has_called = threading.Event()
+    ending: list[str] = []
 
     def keep_calling() -> None:
-        while True:
+        while not ending:
             try:
                 assert pool.client(Matrix).double(4) == 8
             except razorg.RpcError:
                 assert ACTION == "server restart"
             has_called.set()
-            time.sleep(0.05)
+            time.sleep(0.05)  # which gevent replaces in the middle
+        ending.append("ended")
+        sleep(PATIENCE)  # a thread that began before the patch cannot be ended by what is patched
+
+    def end() -> None:
+        ending.append("to be ended")
+        with gevent.Timeout(PATIENCE):
+            while len(ending) < 2:
+                gevent.sleep(0.005)
 
     threading.Thread(target=keep_calling, daemon=True).start()
     has_called.wait()
     monkey.patch_all()
+    return end
 
 
 # places
@@ -236,8 +251,11 @@ def outcome_of(function: Any) -> dict[str, Any]:
 
 def main() -> None:
     if SETTING == "patched late" and not IS_IN_GUNICORN:  # there the worker does it
-        patch_late()
-    print(json.dumps(outcome_of(PLACES[PLACE])), flush=True)
+        end = patch_late()
+        print(json.dumps(outcome_of(PLACES[PLACE])), flush=True)
+        end()
+    else:
+        print(json.dumps(outcome_of(PLACES[PLACE])), flush=True)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from gevent.socket import wait_read
 
 import razorg
 from support.history import Execution, Figures, History, check
+from support.namespaces import Namespace
 from support.node_main import LINE_BYTES
 
 PATIENCE = 20.0  # seconds; for what takes less than one on an idle machine
@@ -45,10 +46,12 @@ class Node:
     Whatever waits here blocks this greenlet only.
     """
 
-    def __init__(self, name: str, folder: Path, fault: str = "none") -> None:
+    def __init__(self, name: str, folder: Path, fault: str = "none", space: Namespace | None = None) -> None:
         self.name = name
-        port, self._reserved = _reserve_port()
-        self.address = f"tcp://{HOST}:{port}"
+        host, inside = (space.there, space.inside) if space else (HOST, [])
+        port, self._reserved = _reserve_port()  # inside a namespace nobody else has any
+        self.address = f"tcp://{host}:{port}"
+        self._inside = inside
         self._ledger = folder / f"{name}.ledger"
         self._ledger.touch()
         self._log = folder / f"{name}.log"
@@ -58,7 +61,7 @@ class Node:
     def start(self) -> None:
         """Start the process and wait until it serves."""
         assert self._process is None, f"{self} runs already"
-        command = [sys.executable, "-m", "support.node_main", "--name", self.name]
+        command = [*self._inside, sys.executable, "-m", "support.node_main", "--name", self.name]
         command += ["--address", self.address, "--ledger", str(self._ledger), "--fault", self._fault]
         paths = [str(Path(__file__).parents[1]), str(Path(razorg.__file__).parents[1])]
         with self._log.open("ab") as log:
@@ -147,9 +150,9 @@ class Nodes(contextlib.ExitStack):
         super().__init__()
         self._folder = folder
 
-    def start(self, names: str, fault: str = "none") -> list[Node]:
-        """One running node for each letter."""
-        made = [Node(name, self._folder, fault) for name in names]
+    def start(self, names: str, fault: str = "none", space: Namespace | None = None) -> list[Node]:
+        """One running node for each letter, in a namespace or here."""
+        made = [Node(name, self._folder, fault, space) for name in names]
         for node in made:
             self.callback(node.close)
         start_all(made)

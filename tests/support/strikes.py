@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import gc
 import itertools
+import logging
 import sys
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
@@ -24,6 +26,8 @@ import razorg
 from razorg.client.line import WaitingLine
 from razorg.transport.address import Address
 from razorg.transport.base import Connection, Listener, Transport
+from razorg.transport.memory import MemoryTransport
+from razorg.transport.tcp import TcpTransport
 from support.peers import PATIENCE
 
 _numbers = itertools.count(1)
@@ -233,7 +237,7 @@ class Riot:
             self._pending[victim].append(error)
             throw(victim, error, by_timer=self._rng.random() < self._timers)
 
-    def run(self, size: int, at_progress: Callable[[int], None]) -> None:
+    def run(self, size: int) -> None:
         """Block until enough strikes have landed and all have ended."""
         for _ in range(size):
             self._join_in()
@@ -241,7 +245,6 @@ class Riot:
             while self._pending and not self.faults:
                 if not gevent.joinall(list(self._pending), timeout=PATIENCE, count=1):
                     break
-                at_progress(self.landed.total())
         gevent.joinall(list(self._pending), timeout=PATIENCE)
         stuck, faults = list(self._pending), self.faults[:3]
         landed = self.landed.total()
@@ -361,3 +364,24 @@ class Cuttable:
         accepted, self._accepted = self._accepted, []
         for conn in accepted:
             conn.close()
+
+
+#: Transports whose connections can be cut, by the scheme of their addresses.
+CUT = {"cutmemory": Cuttable(MemoryTransport()), "cuttcp": Cuttable(TcpTransport())}
+
+
+@contextmanager
+def only_strikes() -> Iterator[None]:
+    """Registers ``CUT``; no greenlet and no callback may fail meanwhile with anything but a strike."""
+    failures: list[BaseException] = []
+    log, hub = logging.getLogger("razorg"), get_hub()
+    log.disabled, was_disabled = True, log.disabled  # handlers fail by the thousand
+    hub.handle_error = lambda context, kind, error, trace: failures.append(error)
+    for scheme, transport in CUT.items():
+        razorg.register_transport(scheme, transport)
+    try:
+        yield
+    finally:
+        del hub.handle_error
+        log.disabled = was_disabled
+    assert [error for error in failures if type(error) not in BLOWS] == []

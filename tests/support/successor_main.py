@@ -1,7 +1,8 @@
 """A server that hands its listeners to the next process at SIGHUP.
 
 Run as ``python -m support.successor_main mode ledger address…``; a mode
-"patched, …" is one of a monkey-patched process.  It prints ``ready <pid>`` when it
+"patched, …" is one of a monkey-patched process; with ``STATUS_PAGE`` in the environment it shows
+itself there.  It prints ``ready <pid>`` when it
 serves, ``failed <pid> <error>`` when its successor does not, ``ended <pid> <read requests>`` at its
 end, and ends with its standard input.
 """
@@ -68,7 +69,8 @@ def main() -> None:
         monkey.patch_all()
         mode = mode.removeprefix("patched, ")
     witness = Witness("successor", ledger, "none")
-    server = razorg.RpcServer(razorg.inherited_sockets() or addresses, [witness])
+    status = os.environ.get("STATUS_PAGE")
+    server = razorg.RpcServer(razorg.inherited_sockets() or addresses, [witness], status=status)
 
     def restart() -> None:
         before, began, longest = descriptors(), monotonic(), Longest()
