@@ -1,16 +1,11 @@
 """A greenlet is struck (killed, timed out, failed) at every switch of every form of call.
 
 It ends with exactly that, or had its right value; nobody gets an answer that is not his; permits,
-lines and tables are as they were, and the next call works.  ``RAZORG_KILLS=100000`` sets the number
-of the random strikes over each transport.
+lines and tables are as they were, and the next call works.  goals/strikes.py strikes at random.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import random
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,41 +15,30 @@ import gevent
 import msgpack
 import pytest
 from support import forms
-from support.forms import ECHO, Mirror, Run, mirror, works_again
+from support.forms import ECHO, Mirror, Run, mirror, url_of, works_again
 from support.peers import PATIENCE, RawReply, ScriptedClient, memory_url, request, wait_until
 from support.strikes import (
     BLOWS,
+    CUT,
     CUT_OFF,
     Crowd,
-    Cuttable,
-    Riot,
     Striker,
     Switches,
     Victim,
+    only_strikes,
     unbalanced,
     unique,
 )
 
 import razorg
-from razorg.transport.memory import MemoryTransport
-from razorg.transport.tcp import TcpTransport
 
-KILLS = int(os.environ.get("RAZORG_KILLS", "2000"))
 BIG = 600 * 1024  # more than twice what a memory pipe holds
-CUT = {"cutmemory": Cuttable(MemoryTransport()), "cuttcp": Cuttable(TcpTransport())}
 
 
 @pytest.fixture(autouse=True)
-def only_strikes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No greenlet and no callback may fail with anything but a strike."""
-    monkeypatch.setattr(logging.getLogger("razorg"), "disabled", True)  # handlers fail by the thousand
-    failures: list[BaseException] = []
-    hub = gevent.get_hub()
-    monkeypatch.setattr(hub, "handle_error", lambda context, kind, error, trace: failures.append(error))
-    for scheme, transport in CUT.items():
-        razorg.register_transport(scheme, transport)
-    yield
-    assert [error for error in failures if type(error) not in BLOWS] == []
+def nothing_else_fails() -> Iterator[None]:
+    with only_strikes():
+        yield
 
 
 @dataclass(frozen=True)
@@ -115,12 +99,6 @@ CASES = [
     Case("stream", forms.by_flush, window=2, pad=BIG, url="cutmemory"),
     Case("pool", forms.by_call, window=2, turns=1, url="cuttcp"),
 ]
-
-
-def url_of(kind: str) -> str:
-    if kind.endswith("tcp"):
-        return f"{kind}://127.0.0.1:0"
-    return memory_url() if kind == "memory" else f"{kind}://{memory_url().partition('//')[2]}:1"
 
 
 #: How many switches before the strike the connection is cut, where it is cut.
@@ -267,59 +245,3 @@ def test_a_handler_struck_at_every_switch_answers_once(url: str, action: int | s
                     ends[failed] += 1
     print(f"{ends.total()} strikes, {ends[1]} of them ended a request")
     assert ends[1] >= 10
-
-
-@pytest.mark.timeout(60 + KILLS / 100)
-@pytest.mark.parametrize("kind", ["memory", "tcp"])
-def test_a_crowd_struck_at_random(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """In memory the seed says all; over TCP connections are cut, too, and the kernel has its say."""
-    seed = int(os.environ.get("RAZORG_SEED", "0")) or random.randrange(1, 2**32)
-    print(f"to see this again: RAZORG_SEED={seed} RAZORG_KILLS={KILLS}")
-    rng = random.Random(seed)
-    cuts = CUT[f"cut{kind}"]
-    random.seed(seed)  # for the backoffs and routes
-    started = time.monotonic()
-    pooled = [forms.by_call, forms.by_timed_call, forms.by_submit, forms.by_result, forms.by_send, forms.by_notify]
-    settings = {"window": 4, "max_connections": 2, "task_timeout": 600}
-    with mirror(url_of(kind)) as whole, mirror(url_of(f"cut{kind}")) as one, mirror(url_of(f"cut{kind}")) as two:
-        pool = Run(razorg.connect(one.addresses[0], **settings), allowed=CUT_OFF)
-        both = Run(razorg.connect([one.addresses[0], two.addresses[0]], **settings), allowed=CUT_OFF)
-        stream = Run(razorg.ClientStream(whole.addresses[0], window=3, task_timeout=600))
-        choices = [(pool, [*pooled, forms.by_ping]), (both, pooled), (stream, [forms.by_send, forms.by_notify, forms.by_ping, forms.by_flush])]
-
-        def act() -> None:
-            run, possible = rng.choice(choices)
-            run.turns = rng.choice((0, 0, 1, 3))
-            value = unique(rng.choice((0, 0, 0, 0, 0, 0, 0, 90_000)))
-            form = rng.choice(possible)
-            if kind == "tcp" and rng.random() < 0.001:
-                cuts.cut()
-            try:
-                got = form(run, value)
-            except run.allowed:
-                gevent.sleep(0.001)
-            else:
-                assert got == value, f"{form.__name__} got {got!r:.80} for {value!r:.20}"
-
-        shown = 0.0
-
-        def at_progress(landed: int) -> None:
-            nonlocal shown
-            seconds = time.monotonic() - started
-            if KILLS > 10_000 and seconds >= shown + 1:
-                shown = seconds
-                with capsys.disabled():
-                    print(f"\r{kind}: {landed} of {KILLS} strikes, {seconds:.0f} s", end=" ", flush=True)
-
-        riot = Riot(rng, act, KILLS, timers=0.2 if kind == "tcp" else 0)
-        riot.run(50, at_progress)
-        for run in (pool, both, stream):
-            run.check()
-            run.turns = 0
-            works_again(run, forms.by_send)
-            wait_until(lambda: not run.carrier.in_flight)
-            assert unbalanced(run.carrier) == []
-            run.carrier.close()
-        for server in (whole, one, two):
-            wait_until(lambda: server.running == server.connections == 0)
-    print(f"{dict(riot.landed)} in {time.monotonic() - started:.1f} s")

@@ -9,9 +9,9 @@ from support.history import Execution, History, check
 from support.load import Load, note, read
 from support.node_main import Witness, answer_of
 from support.nodes import PATIENCE, Nodes, eventually
-from support.proxy import Proxy
 
 import razorg
+from razorg.testing import ChaosProxy
 
 
 def test_a_ledger_outlives_its_node(nodes: Nodes) -> None:
@@ -61,7 +61,7 @@ def test_a_link_can_be_broken(nodes: Nodes) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        with Proxy(f"tcp://127.0.0.1:{listener.getsockname()[1]}") as proxy:
+        with ChaosProxy(f"tcp://127.0.0.1:{listener.getsockname()[1]}") as proxy:
             where = ("127.0.0.1", int(proxy.address.rpartition(":")[2]))
             with socket.create_connection(where) as client, listener.accept()[0] as server:
                 for end, other in ((client, server), (server, client)):

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,90 +13,18 @@ from typing import Any
 
 import gevent
 import pytest
-from gevent.socket import wait_read
-from support.history import Execution, Figures, History, check
-from support.load import Load, read
+from support.line import Line, free_port, pid_on, who
 from support.node_main import Witness, answer_of
 from support.nodes import PATIENCE, eventually
 from support.peers import in_hub, memory_url
 
 import razorg
+from razorg.server.inherit import Giver, InheritedSocket
 
 pytestmark = [
     pytest.mark.timeout(40),
     pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="it looks into /proc"),
 ]
-
-
-class Line:
-    """The processes that hand the listeners on, one after the other; what they say, in order."""
-
-    def __init__(self, folder: Path, mode: str, *addresses: str) -> None:
-        self.ledger = folder / "ledger"
-        self.ledger.touch()
-        self._log = folder / "log"
-        paths = [str(Path(__file__).parents[1]), str(Path(razorg.__file__).parents[1])]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "support.successor_main", mode, str(self.ledger), *addresses],
-                bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-            )  # fmt: skip
-        self._rest = b""
-        self.heard: list[list[str]] = []
-        self.pid = int(self.hear("ready")[1])
-
-    def hear(self, word: str) -> list[str]:
-        """The words of the next line that begins so; blocks this greenlet."""
-        assert self._process.stdout is not None
-        while True:
-            line, newline, rest = self._rest.partition(b"\n")
-            if newline:
-                self._rest = rest
-                words = line.decode().split(" ", 6)
-                self.heard.append(words)
-                if words[0] == word:
-                    return words
-                continue
-            wait_read(self._process.stdout.fileno(), PATIENCE, AssertionError(f"no {word}: {self}"))
-            piece = os.read(self._process.stdout.fileno(), 4096)
-            assert piece, f"they have all ended: {self}"
-            self._rest += piece
-
-    def hand_over(self) -> int:
-        """SIGHUP to the one that serves, and wait for the next one; the pid of the old one."""
-        old = self.pid
-        os.kill(old, signal.SIGHUP)
-        self.pid = int(self.hear("ready")[1])
-        return old
-
-    def end(self) -> None:
-        """SIGTERM, and wait until that one has said goodbye."""
-        os.kill(self.pid, signal.SIGTERM)
-        self.has_ended(self.pid)
-
-    def has_ended(self, pid: int) -> None:
-        """Wait until that one has said goodbye, if it has not yet."""
-        while ["ended", str(pid)] not in [words[:2] for words in self.heard]:
-            self.hear("ended")
-
-    def executions(self) -> list[Execution]:
-        lines = (line.split() for line in self.ledger.read_text().splitlines())
-        return [Execution(int(call_id), name) for call_id, name in lines]
-
-    def close(self) -> None:
-        """Whoever is left ends with the pipe that all of them read."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        eventually(lambda: self._process.poll() is not None, PATIENCE, "the first one ends")
-        while True:
-            wait_read(self._process.stdout.fileno(), PATIENCE, AssertionError("one does not end"))
-            if not os.read(self._process.stdout.fileno(), 4096):
-                break
-        self._process.stdout.close()
-
-    def __str__(self) -> str:
-        return f"{self.heard}\n{self._log.read_text()}"
 
 
 @pytest.fixture
@@ -111,91 +38,6 @@ def line(tmp_path: Path) -> Iterator[Callable[..., Line]]:
     yield make
     for item in made:
         item.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def who(address: str) -> int:
-    with razorg.connect([address]) as pool:
-        return int(pool.client(Witness).who())
-
-
-class Newcomers:
-    """Clients that connect all the time: some say nothing, some make one call; as a context."""
-
-    def __init__(self, address: str, history: History) -> None:
-        host, port = address.removeprefix("tcp://").split(":")
-        self._target = (host, int(port))
-        self._address = address
-        self._history = history
-        self._is_ending = False
-        self.refused: list[OSError] = []
-        self.connected = 0
-        self._greenlets = [gevent.Greenlet(self._connect)]
-        self._greenlets += [gevent.Greenlet(self._call) for _ in range(3)]
-
-    def _connect(self) -> None:
-        while not self._is_ending:
-            try:
-                gevent.socket.create_connection(self._target, timeout=PATIENCE).close()
-                self.connected += 1
-            except OSError as error:
-                self.refused.append(error)
-            gevent.sleep(0.001)
-
-    def _call(self) -> None:
-        while not self._is_ending:
-            call_id = self._history.begin("read", idempotent=True, retries=3)
-            with razorg.connect([self._address]) as pool:
-                try:
-                    self._history.ok(call_id, pool.client(Witness).read(call_id))
-                except Exception as error:
-                    self._history.failed(call_id, error)
-            gevent.sleep(0.002)
-
-    def __enter__(self) -> Newcomers:
-        for greenlet in self._greenlets:
-            greenlet.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_ending = True
-        gevent.joinall(self._greenlets, timeout=PATIENCE)
-
-
-def test_five_hand_overs_in_a_row_under_load(line: Any) -> None:
-    address = f"tcp://127.0.0.1:{free_port()}"
-    served = line("good", address)
-    history = History(answer_of)
-    pools = [razorg.connect([address]) for _ in range(3)]
-    loads = [Load(history, [read(pool.client(Witness))], 100) for pool in pools]
-    with Newcomers(address, history) as newcomers, loads[0], loads[1], loads[2]:
-        for _ in range(5):
-            before, connected = history.succeeded, newcomers.connected
-            old = served.hand_over()
-            assert who(address) != 0
-            eventually(
-                lambda: history.succeeded > before + 100 and newcomers.connected > connected + 20,
-                PATIENCE, f"calls go on: {served}",
-            )  # fmt: skip
-            served.has_ended(old)
-            assert who(address) == served.pid
-    for pool in pools:
-        pool.close()
-    served.end()
-    executed = served.executions()
-    figures = Figures.of(history, [executed])
-    print(f"\n{figures}; {newcomers.connected} connections, {len(newcomers.refused)} refused")
-    assert not newcomers.refused, newcomers.refused[:3]
-    violations = check(history, [executed])
-    assert not violations, violations[:5]
-    assert figures.succeeded == figures.calls > 500, figures
-    with pytest.raises(ConnectionRefusedError):  # the last one has closed what it had inherited
-        socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])))
 
 
 def test_every_kind_of_listener_goes_along(line: Any, tmp_path: Path) -> None:
@@ -223,6 +65,40 @@ def test_a_call_that_runs_at_the_hand_over_is_answered_by_the_old_one(line: Any,
         assert not call.ready(), "while the old one drains"
         assert call.get() == answer_of(1)
         served.has_ended(old)
+
+
+def test_the_status_page_goes_along_when_the_old_one_has_ended(
+    line: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, page = f"tcp://127.0.0.1:{free_port()}", free_port()
+    monkeypatch.setenv("STATUS_PAGE", f"127.0.0.1:{page}")
+    served = line("good", address)
+    with razorg.connect(address) as pool:
+        call = razorg.submit(pool.client(Witness).slow, 1, 300)
+        eventually(lambda: served.executions(), PATIENCE, "it runs")
+        old = served.hand_over()
+        eventually(lambda: who(address) == served.pid, PATIENCE, "the new one serves alone")
+        assert pid_on(page) == old, "while the old one drains"
+        assert call.get() == answer_of(1)
+        served.has_ended(old)
+    eventually(lambda: pid_on(page) == served.pid, PATIENCE, "the new one has the page")
+    assert f"the status page waits for 127.0.0.1:{page}" in str(served)
+
+
+def test_a_server_that_cannot_start_has_not_said_that_it_serves() -> None:
+    reading, writing = os.pipe()
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        given = InheritedSocket(fileno=os.dup(bound.fileno()))
+    given.giver = Giver(writing)
+    given.giver.untaken.add(given)
+    server = razorg.RpcServer([given], [_Nobody()], status="192.0.2.1:1")  # no address of ours
+    with pytest.raises(OSError):
+        server.start()
+    assert server.state == "stopped"
+    given.giver.close()
+    assert os.read(reading, 1) == b"", "so the giver goes on"
+    os.close(reading)
+    given.close()
 
 
 @pytest.mark.parametrize(
