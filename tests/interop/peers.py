@@ -25,6 +25,11 @@ NO_CARGO = 3
 CLIENT_PATIENCE = 300  # seconds for all cases of one Rust client
 
 
+def build_peer() -> subprocess.CompletedProcess[str]:
+    """Build the Rust peer; its path is on stdout.  Takes no time when it is there already."""
+    return subprocess.run([sys.executable, str(BUILD)], capture_output=True, text=True)
+
+
 class RustServer:
     """A running ``peer …-server``; ``url`` is where it listens."""
 
@@ -49,7 +54,7 @@ class World:
 
     def __init__(self) -> None:
         # First of all: nothing of ours runs while the build keeps this thread for two minutes.
-        self._build = subprocess.run([sys.executable, str(BUILD)], capture_output=True, text=True)
+        self._build = build_peer()
         self._directory = tempfile.mkdtemp(prefix="razorg-")  # short: the path of a socket has 107 bytes
         self._made: Dict[Tuple[Any, ...], Any] = {}
         self._endings: List[Callable[[], Any]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, List
+from typing import Any, List
 
 import gevent
 import pytest
@@ -14,13 +14,6 @@ from .peers import World, rust_cases
 TRANSPORTS = ("tcp", "unix")
 KINDS = ("rust", "python")  # of the server
 PATIENCE = 60  # seconds for one case of the Python client
-
-
-@pytest.fixture(scope="session")
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.close()
 
 
 def pairs(cases: List[Case]) -> List[Any]:

@@ -11,7 +11,6 @@ import razorg
 from . import contract
 from .contract import KvService
 from .peers import RustServer, World
-from .test_interop import world  # noqa: F401  (the fixture)
 
 PATIENCE = 60
 
@@ -23,7 +22,7 @@ def within(condition: object, seconds: float = 10) -> None:
 
 
 @pytest.mark.parametrize("mode", ["round_robin", "leader", "least_loaded"])
-def test_a_restarted_rust_node_is_used_again(world: World, mode: str) -> None:  # noqa: F811
+def test_a_restarted_rust_node_is_used_again(world: World, mode: str) -> None:
     with gevent.Timeout(PATIENCE):
         first = RustServer(world.binary, "api", "127.0.0.1:0", "a")
         second = RustServer(world.binary, "api", "127.0.0.1:0", "b")
@@ -49,7 +48,7 @@ def test_a_restarted_rust_node_is_used_again(world: World, mode: str) -> None:  
                     server.stop()
 
 
-def test_the_rust_pool_outlives_a_restart_of_a_razorg_node(world: World) -> None:  # noqa: F811
+def test_the_rust_pool_outlives_a_restart_of_a_razorg_node(world: World) -> None:
     """It goes on with the node that lives; that it comes back to the other is not its habit."""
     with gevent.Timeout(PATIENCE):
         servers = [contract.api_server("tcp://127.0.0.1:0", name) for name in "ab"]

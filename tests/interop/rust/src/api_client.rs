@@ -54,11 +54,7 @@ where
 }
 
 pub fn main(options: Options) -> ! {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(options.workers)
-        .enable_all()
-        .build()
-        .expect("tokio");
+    let runtime = options.runtime();
     let mut report = Report::new(&options);
     runtime.block_on(run(&mut report, &options));
     std::process::exit(report.finish())
@@ -444,11 +440,7 @@ async fn timeout(addr: &str) -> Result<Duration, String> {
 
 /// A failover pool that asks `who` for each line of stdin, so that the other end decides what happens in between.
 pub fn failover_main(options: Options) -> ! {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(options.workers)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = options.runtime();
     runtime.block_on(async {
         let nodes: Vec<&str> = [Some(options.addr.as_str()), options.addr2.as_deref()].into_iter().flatten().collect();
         let pool = failover(&nodes, true, 3);

@@ -1,8 +1,9 @@
-//! `peer`: one binary, five roles.
+//! `peer`: one binary, six roles.
 //!
 //!     peer stream-server ADDR        peer stream-client ADDR
 //!     peer api-server    ADDR        peer api-client    ADDR [ADDR2]
 //!     peer failover-client ADDR ADDR2
+//!     peer stream-load   ADDR
 //!
 //! ADDR is `host:port` (`tcp://` may stand before it) or the absolute path of a Unix socket (`unix://` may stand
 //! before it). Servers print `LISTENING <addr>` when they accept connections and run until their stdin ends or
@@ -20,7 +21,8 @@ mod types;
 use std::process::exit;
 use std::time::Duration;
 
-const USAGE: &str = "usage: peer stream-server|stream-client|api-server|api-client|failover-client ADDR [ADDR2] [options]
+const USAGE: &str =
+    "usage: peer stream-server|stream-client|stream-load|api-server|api-client|failover-client ADDR [ADDR2] [options]
   servers: --name TEXT      what KvService calls this node (default: node)
            --inline         run API methods in the connection's reader, as the crate's own dispatch does
            --workers N      runtime threads (default 2)
@@ -28,6 +30,7 @@ const USAGE: &str = "usage: peer stream-server|stream-client|api-server|api-clie
            --only PREFIX    run the cases whose name begins so; may be given more than once
            --skip PREFIX    leave out the cases whose name begins so; may be given more than once
            --reference      also the cases that hold only for a server made with the Rust crates
+           --calls N        of stream-load (default 1000)
            --workers N      runtime threads (default 2)";
 
 pub struct Options {
@@ -40,12 +43,17 @@ pub struct Options {
     pub only: Vec<String>,
     pub skip: Vec<String>,
     pub reference: bool,
+    pub calls: u64,
 }
 
 impl Options {
     /// The crate's `task_timeout`: whole seconds, never 0.
     pub fn task_timeout(&self) -> usize {
         self.timeout.as_millis().div_ceil(1000).max(1) as usize
+    }
+
+    pub fn runtime(&self) -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(self.workers).enable_all().build().expect("tokio")
     }
 }
 
@@ -75,6 +83,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> (String, Options) {
         only: Vec::new(),
         skip: Vec::new(),
         reference: false,
+        calls: 1000,
     };
     let mut addresses = Vec::new();
     while let Some(arg) = args.next() {
@@ -86,6 +95,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> (String, Options) {
             "--reference" => options.reference = true,
             "--workers" => options.workers = number(value()) as usize,
             "--timeout-ms" => options.timeout = Duration::from_millis(number(value())),
+            "--calls" => options.calls = number(value()),
             "--only" => options.only.push(value()),
             "--skip" => options.skip.push(value()),
             _ if arg.starts_with('-') => usage(&format!("unknown option {arg}")),
@@ -107,6 +117,7 @@ fn main() {
         "stream-server" => stream_server::main(options),
         "api-server" => api_server::main(options),
         "stream-client" => stream_client::main(options),
+        "stream-load" => stream_client::load_main(options),
         "api-client" => api_client::main(options),
         "failover-client" => api_client::failover_main(options),
         _ => usage(&format!("unknown role {role}")),

@@ -32,11 +32,7 @@ pub fn run<D: Dispatch>(options: &Options, dispatch: impl FnOnce(TokioRT, Addres
     signals.add(Signal::SIGINT);
     signals.thread_block().expect("block signals");
 
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(options.workers)
-        .enable_all()
-        .build()
-        .expect("tokio");
+    let runtime = options.runtime();
     let (stop, mut stopped) = unbounded_channel();
     let on_signal = stop.clone();
     std::thread::spawn(move || {

@@ -197,14 +197,41 @@ fn noise(n: u64) -> Vec<u8> {
 }
 
 pub fn main(options: Options) -> ! {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(options.workers)
-        .enable_all()
-        .build()
-        .expect("tokio");
+    let runtime = options.runtime();
     let mut report = Report::new(&options);
     runtime.block_on(run(&mut report, &options));
     std::process::exit(report.finish())
+}
+
+/// Many calls that are mirrored, some with blobs, as fast as the window lets them go; prints how they ended.
+pub fn load_main(options: Options) -> ! {
+    let runtime = options.runtime();
+    let (right, wrong) = runtime.block_on(load(&options)).expect("connects");
+    println!("{{\"right\": {right}, \"wrong\": {wrong}}}");
+    std::process::exit(0)
+}
+
+async fn load(options: &Options) -> Result<(u64, u64), RpcIntErr> {
+    let mut client = Client::connect(&options.addr, options.task_timeout(), 128).await?;
+    let (done, mut finished) = unbounded_channel::<Task>();
+    let counting = tokio::spawn(async move {
+        let (mut right, mut wrong) = (0, 0);
+        while let Some(task) = finished.recv().await {
+            if task.failure.is_none() && task.reply_msg == task.msg && task.reply_blob == task.blob {
+                right += 1;
+            } else {
+                eprintln!("seq {}: {:?}", task.seq, task.failure);
+                wrong += 1;
+            }
+        }
+        (right, wrong)
+    });
+    for id in 0..options.calls {
+        let blob = (id % 10 == 0).then(|| noise(1 + id * 7919 % 70_000));
+        client.submit(&done, RpcAction::Num(MIRROR), Some(encode(&text(&id.to_string()))), blob).await;
+    }
+    drop(done);
+    Ok(counting.await.expect("counts"))
 }
 
 async fn run(report: &mut Report, options: &Options) {
