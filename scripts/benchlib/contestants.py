@@ -162,6 +162,8 @@ CONTESTANTS: dict[str, Contestant] = {
             "as razorg, with an interface that has no annotations",
             workloads=("W2",),
         ),
+        _razorg("razorg-observed", "observed", _CALLS, "an Observer on both sides", workloads=("W2", "W3")),
+        _razorg("razorg-intercepted", "intercepted", _CALLS, "an interceptor on both sides", workloads=("W2", "W3")),
         _razorg("razorg-msgspec", "msgspec", _CALLS | {"bytes"}, 'codec="msgspec"'),
         _razorg(
             "razorg-compiled-msgspec", "msgspec", _CALLS, 'compiled, codec="msgspec"', compiled=True, workloads=("W2", "W3")

@@ -63,9 +63,16 @@ def judge(workload: str, ratios: Sequence[float]) -> Judgement:
     return Judgement(workload, min(ratios), lower, median, upper, max(ratios), verdict)
 
 
+#: The C library gives memory back when enough is free at the end of its heap, and takes it again for the next blob;
+#: whether that happens depends on what lies behind, and so on changes that have nothing to do with it.
+STEADY_MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(64 << 20), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
+
+
 def main(options: argparse.Namespace, progress: Callable[[str], None]) -> tuple[int, dict[str, Any]]:
     """Measure and print; (0 all hold, 1 something is slower, 2 it could not be measured; what goes into the JSON)."""
     names = options.only or GUARDED
+    for name, value in STEADY_MALLOC.items():
+        os.environ.setdefault(name, value)
     try:
         with checkout(options.guard) as old:
             measured = _measure(options, names, old, progress)

@@ -16,7 +16,7 @@ from benchlib.schedule import Run
 from benchlib.workloads import WORKLOADS
 
 SIZE = (8, 4.5)
-VARIANTS = ("bare-overlap", "razorg-untyped", "razorg-plain", "razorg-pool", "razorg-msgspec", "razorg-compiled-msgspec")
+VARIANTS = ("bare-overlap", "razorg-observed", "razorg-intercepted", "razorg-untyped", "razorg-plain", "razorg-pool", "razorg-msgspec", "razorg-compiled-msgspec")
 """Left out where all others are lines of one picture."""
 pyplot.rcParams.update({"svg.hashsalt": "razorg", "axes.grid": True, "grid.alpha": 0.3, "legend.fontsize": 8})
 
