@@ -14,14 +14,14 @@ from typing import Any
 
 import gevent
 import pytest
+from links import accept, connect, listen
 
 from razorg.codec.base import Codec
 from razorg.codec.registry import resolve_codec
-from razorg.transport import registry
 from razorg.transport.address import Address
 from razorg.transport.base import Listener
 
-KINDS = ("tcp4", "tcp6", "unix", "memory")
+KINDS = ("tcp4", "tcp6", "unix", "memory", "tls")
 PATIENCE = 20.0  # seconds for one test; nothing here waits when all is well
 _names = itertools.count()
 
@@ -64,12 +64,12 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Address:
         return Address("unix", str(tmp_path / "s"))
     if request.param == "memory":
         return Address("memory", f"conformance-{next(_names)}")
-    return Address("tcp", "127.0.0.1", 0)
+    return Address("tls" if request.param == "tls" else "tcp", "127.0.0.1", 0)
 
 
 @pytest.fixture
 def listener(address: Address) -> Iterator[Listener]:
-    listener = registry.listen(address)
+    listener = listen(address)
     yield listener
     listener.close()
 
@@ -77,8 +77,8 @@ def listener(address: Address) -> Iterator[Listener]:
 @pytest.fixture
 def link(listener: Listener) -> Iterator[tuple[Any, Any]]:
     """A client's connection and its other end."""
-    accepting = gevent.spawn(listener.accept)
-    client = registry.connect(listener.address, 5.0)
+    accepting = gevent.spawn(accept, listener)
+    client = connect(listener.address)
     server = accepting.get()
     yield client, server
     client.close()

@@ -6,8 +6,31 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
+from support.certificates import authority, server_file
 
+from razorg.tls import ClientTls, ServerTls
+from razorg.transport import registry
+from razorg.transport.address import Address
 from razorg.transport.base import Connection, Listener
+
+
+def connect(address: Address, timeout: float = 5.0) -> Connection:
+    """A connection to the address, whatever its scheme."""
+    tls = ClientTls(authority().file) if address.scheme == "tls" else None
+    return registry.connect(address, timeout, tls)
+
+
+def listen(address: Address) -> Listener:
+    """A listener at the address, whatever its scheme."""
+    return registry.listen(address, ServerTls(server_file()) if address.scheme == "tls" else None)
+
+
+def accept(listener: Listener) -> Connection:
+    """The next connection of the listener, ready for use."""
+    conn = listener.accept()
+    if hasattr(conn, "handshake"):
+        conn.handshake()
+    return conn
 
 
 def read_some(connection: Connection) -> bytes:

@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from razorg.codec.base import Codec
+from razorg.codec.typed import check_type
 from razorg.errors import DecodeError
 
 
@@ -214,11 +215,13 @@ REFUSED: list[tuple[str, Any, Any, str]] = [
     ("value_for_none", None, 0, "null"),
     ("map_for_list", list[int], {}, "array"),
     ("list_for_dict", dict[str, int], [1], "object"),
-    ("unknown_variant", Color, "Green", "Green"),
-    ("unknown_number", Level, 3, "3"),
+    ("unknown_variant", Color, "Green", "Invalid enum value"),
+    ("unknown_number", Level, 3, "Invalid enum value"),
     ("name_for_number_enum", Level, "LOW", "int"),
     ("bin_not_utf8", str, b"\xff", "str"),
     ("none_of_the_union", Union[int, str], 1.5, "float"),
+    ("unhashable_in_set", set, [{}], "unhashable"),
+    ("unhashable_in_frozenset", frozenset[Any], [{}], "unhashable"),
     ("no_datetime", datetime, "yesterday", "RFC3339"),
     ("no_uuid", UUID, "1234", "UUID"),
     ("path_through_all", dict[str, list[Point]], {"a": [[1, 2], [1, "x"]]}, "[1].y"),
@@ -232,6 +235,32 @@ def test_refused(codec: Codec, kind: Any, sent: Any, text: str) -> None:
     with pytest.raises(DecodeError) as caught:
         codec.decode(msgpack.packb(sent), kind)
     assert text in str(caught.value)
+
+
+@dataclass
+class Holder:
+    name: str
+    value: Any = None
+
+
+@pytest.mark.parametrize("kind", [Any, int, Holder, list[Any], tuple[Any, ...], dict[str, object], Optional[Holder]])
+@pytest.mark.parametrize("key", [[1, 2], [], {}])
+def test_no_tuple_becomes_a_key_whose_hash_a_peer_can_choose(codec: Codec, kind: Any, key: Any) -> None:
+    packed = b"\x81" + msgpack.packb(key) + b"\x01"
+    for data in (packed, b"\x91" + packed, b"\x82\xa4name\xa1x\xa5value" + packed):
+        with pytest.raises(DecodeError):
+            codec.decoder(kind)(data)
+
+
+@pytest.mark.parametrize("kind", [
+    dict[tuple[int, int], str], list[dict[tuple[str, ...], int]], set[tuple[int, int]], frozenset[Pair],
+    Optional[dict[Union[int, tuple[int, int]], int]],
+])
+def test_a_type_whose_hashes_a_peer_can_choose_is_refused_where_it_is_declared(kind: Any) -> None:
+    with pytest.raises(TypeError, match="arrays cannot be keys or members of sets"):
+        check_type(kind)
+    for fine in (dict[str, list[tuple[int, int]]], set[Union[int, str, None]], dict[Color, Point], list[Loose]):
+        check_type(fine)
 
 
 def test_named_tuple_map_never_shifts_values(codec: Codec) -> None:
@@ -251,3 +280,72 @@ def test_typed_decode_of_a_good_value_ignores_what_came_before(codec: Codec) -> 
         with pytest.raises(DecodeError):
             decode(b"\xc0")
         assert decode(msgpack.packb([3, 4])) == Point(3, 4)
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Number(enum.IntEnum):
+    ONE = 1
+
+
+class Cat(msgspec.Struct, tag="cat"):
+    age: int
+
+
+class Dog(msgspec.Struct, tag="dog", forbid_unknown_fields=True):
+    age: int
+
+
+class One(msgspec.Struct, tag=1):
+    age: int
+
+
+class Two(msgspec.Struct, tag=2):
+    age: int
+
+
+@dataclass
+class Checked:
+    text: str
+
+    def __post_init__(self) -> None:
+        raise ValueError(f"my own word on {self.text}")
+
+
+@dataclass
+class Holder:
+    colour: Colour
+
+
+SECRET = "hunter2 - at `$.hunter2`"
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "text"),
+    [
+        (Colour, SECRET, "Invalid enum value"),
+        (Number, 424242, "Invalid enum value"),
+        (Literal["a", "b"], SECRET, "Invalid enum value"),
+        (Literal[1, 2], 424242, "Invalid enum value"),
+        (Holder, {"colour": SECRET}, "Invalid enum value - at `$.colour`"),
+        (dict[Colour, int], {SECRET: 1}, "Invalid enum value - at `key` in `$`"),
+        (dict[str, list[Colour]], {"x": ["red", SECRET]}, "Invalid enum value - at `$[...][1]`"),
+        (Union[Cat, Dog], {"type": SECRET, "age": 1}, "Invalid value - at `$.type`"),
+        (Union[One, Two], {"type": 424242, "age": 1}, "Invalid value - at `$.type`"),
+        (Dog, {"type": "dog", "age": 1, SECRET: 1}, "Object contains unknown field"),
+        (list[Dog], [{"type": "dog", "age": 1, SECRET: 1}], "Object contains unknown field - at `$[0]`"),
+    ],
+)  # fmt: skip
+def test_no_value_is_told(codec: Codec, kind: Any, sent: Any, text: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        codec.decode(msgpack.packb(sent), kind)
+    assert caught.value.message == text
+    assert caught.value.__cause__ is None
+
+
+def test_what_a_class_says_of_a_value_is_bounded(codec: Codec) -> None:
+    with pytest.raises(DecodeError, match="my own word on xxx") as caught:
+        codec.decode(msgpack.packb({"text": "x" * 1_000_000}), Checked)
+    assert len(caught.value.message) < 400

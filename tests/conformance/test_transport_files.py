@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,17 @@ def test_bound_unix_socket_keeps_its_file(path: Path) -> None:
         listener.close()
         assert path.exists()
         assert bound.fileno() >= 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names without files")
+def test_bound_unix_socket_without_a_file(tmp_path: Path) -> None:
+    name = f"\0razorg{tmp_path}"
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(name)
+        listener = registry.listen(bound)
+        assert listener.address == Address("unix", name)
+        assert is_answering(listener.address, listener)
+        listener.close()
 
 
 def test_bound_tcp_socket() -> None:

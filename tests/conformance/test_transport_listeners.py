@@ -7,9 +7,8 @@ from typing import Any
 
 import gevent
 import pytest
-from links import read_exactly, spawn_waiting, wait_closed
+from links import accept, connect, listen, read_exactly, spawn_waiting, wait_closed
 
-from razorg.transport import registry
 from razorg.transport.address import Address
 from razorg.transport.base import Listener
 
@@ -17,8 +16,8 @@ from razorg.transport.base import Listener
 def test_many_connections_of_one_listener(listener: Listener) -> None:
     ends = []
     for number in range(10):
-        accepting = gevent.spawn(listener.accept)
-        client = registry.connect(listener.address, 5.0)
+        accepting = gevent.spawn(accept, listener)
+        client = connect(listener.address)
         ends.append((bytes([number]), client, accepting.get()))
     for mark, client, _ in ends:
         client.write(mark)
@@ -29,12 +28,12 @@ def test_many_connections_of_one_listener(listener: Listener) -> None:
 
 
 def test_connecting_where_nobody_listens(address: Address) -> None:
-    gone = registry.listen(address)
+    gone = listen(address)
     target = gone.address
     gone.close()
     wait_closed(gone)
     with pytest.raises(OSError):
-        registry.connect(target, 5.0)
+        connect(target)
 
 
 def test_close_wakes_accept_with_oserror(listener: Listener) -> None:
@@ -48,11 +47,11 @@ def test_close_wakes_accept_with_oserror(listener: Listener) -> None:
 
 def test_address_in_use_and_free_again(listener: Listener) -> None:
     with pytest.raises(OSError) as caught:
-        registry.listen(listener.address)
+        listen(listener.address)
     assert caught.value.errno == errno.EADDRINUSE
     listener.close()
     wait_closed(listener)
-    again = registry.listen(listener.address)
+    again = listen(listener.address)
     assert again.address == listener.address
     again.close()
 

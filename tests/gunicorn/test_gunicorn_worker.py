@@ -13,6 +13,7 @@ from time import monotonic
 import gevent
 import pytest
 from support.history import Figures, History, check
+from support.line import free_port, pid_on
 from support.load import Kind, Load
 from support.node_main import Witness, answer_of
 from support.nodes import PATIENCE, eventually
@@ -184,6 +185,20 @@ def test_starting_and_stopping_in_quick_turns(tmp_path: Path) -> None:
             gunicorn.signal(number)  # while the workers boot
             assert gunicorn.wait() == 0, gunicorn.log
             assert "Traceback" not in gunicorn.log, gunicorn.log
+
+
+def test_one_of_the_workers_has_the_status_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = free_port()
+    monkeypatch.setenv("STATUS_PAGE", f"127.0.0.1:{page}")
+    with Gunicorn(tmp_path, "-w", "2") as gunicorn, razorg.connect(gunicorn.addresses) as pool:
+        first = set(gunicorn.workers(2))
+        assert pid_on(page) in first
+        gunicorn.reload(2)
+        gunicorn.until(lambda: pid_on(page) not in {*first, 0}, "one of the new ones has it")
+        assert who(pool) not in first
+        gunicorn.signal(signal.SIGTERM)
+        assert gunicorn.wait() == 0, gunicorn.log
+        assert "Traceback" not in gunicorn.log, gunicorn.log
 
 
 def test_more_and_fewer_workers(tmp_path: Path) -> None:

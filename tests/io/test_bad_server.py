@@ -152,6 +152,7 @@ UNREADABLE = {
     "an array of 4 Gi": b"\xdd\xff\xff\xff\xff",
     "nested without end": nested(100_000),
     "a list as a key": b"\x81\x91\x01\x01",
+    "a map as a key": b"\x81\x80\x01",
 }
 HARMLESS = [
     Harmless("the same reply twice", GOOD + GOOD, lambda got: got.msg == 1),

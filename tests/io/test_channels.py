@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import gevent
 import pytest
 from gevent.queue import Queue
-from support.peers import ScriptedServer, error, reply, wait_until
+from support.peers import ScriptedServer, error, memory_url, reply, wait_until
+from test_server import Echo
 from test_stream import check_usable, linked
 
-from razorg import CallTimeout, ClientStream, ConnectionLost, LocalProtocolError
+from razorg import CallTimeout, ClientStream, ConnectionLost, LocalProtocolError, RpcServer
 
 PROMPT = 1.0  # seconds, where the alternative is a timeout of 20
 
@@ -56,6 +58,26 @@ def test_a_callable_gets_tasks_too_and_may_fail(caplog: pytest.LogCaptureFixture
         check_usable(stream, peer)
         with pytest.raises(LocalProtocolError, match="notify"):
             stream.send(2, notify=42)
+
+
+def test_a_callable_that_raises_what_is_no_exception_gets_the_next_tasks_too(capfd: pytest.CaptureFixture[str]) -> None:
+    with linked(window=3) as (stream, peer):
+        told: list[int] = []
+
+        def cancelled_once(task: Any) -> None:
+            told.append(task.action)
+            if len(told) == 1:
+                raise asyncio.CancelledError
+
+        for action in (2, 3):
+            stream.send(action, notify=cancelled_once)
+        peer.send(reply(peer.read_request().seq) + reply(peer.read_request().seq))
+        wait_until(lambda: told == [2, 3])
+        stream.send(4, notify=cancelled_once)
+        peer.send(reply(peer.read_request().seq))
+        wait_until(lambda: told == [2, 3, 4])
+        assert "CancelledError" in capfd.readouterr().err  # the hub told it
+        check_usable(stream, peer)
 
 
 def test_a_full_channel_holds_permits_back_and_the_reader_goes_on() -> None:
@@ -127,3 +149,17 @@ def test_a_task_of_a_dropped_stream_still_ends() -> None:
         except OSError:
             pass  # closed: then the task ends with ConnectionLost
         assert channel.get(timeout=2) is task
+
+
+@pytest.mark.parametrize("room", [1, 3])
+def test_a_full_queue_behind_a_callable_loses_nothing(room: int) -> None:
+    with RpcServer(memory_url(), dispatch=Echo()) as server, ClientStream(server.addresses[0], window=4) as stream:
+        queue: Any = Queue(room)
+        put = queue.put_nowait
+        sending = gevent.spawn(lambda: [stream.send(2, number, notify=put) for number in range(20)])
+        wait_until(queue.full)
+        for _ in range(50):
+            gevent.sleep(0)
+        assert not sending.ready()  # those that wait keep their permits
+        assert [queue.get(timeout=5).get().msg for _ in range(20)] == list(range(20))
+        sending.get(timeout=5)

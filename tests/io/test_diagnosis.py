@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 
 import gevent
@@ -20,6 +22,16 @@ def test_it_tells_versions_and_where_calls_run() -> None:
     assert found.calls_run_in == "hub" and found.patched == () and found.patched_when == "no"
     assert in_thread(razorg.diagnose).calls_run_in == "I/O thread"
     assert "monkey-patched: no" in str(found) and found.forks == 0
+
+
+@pytest.mark.parametrize("patch, problems", [
+    ("patch_all()", []),
+    ("patch_all(thread=False, queue=False)", ["only part of the process is patched; not: queue, threading"]),
+])
+def test_a_process_that_is_patched_has_no_problem_with_that(patch: str, problems: list[str]) -> None:
+    program = f"from gevent import monkey; monkey.{patch}; import razorg; print(razorg.diagnose().problems)"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout == f"{problems}\n"
 
 
 def test_it_tells_whether_the_hot_path_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

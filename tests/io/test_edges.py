@@ -37,6 +37,34 @@ def test_a_declared_error_that_cannot_be_encoded_is_answered_all_the_same() -> N
             assert server.running == 0
 
 
+@razorg.service
+class Relays:
+    def relay(self) -> int:
+        with razorg.connect(memory_url()) as pool:
+            pool.send(2, object())  # that cannot be sent to somebody else
+        return 1
+
+    def big(self) -> int:
+        return 2**70
+
+
+def test_the_callers_of_a_handler_do_not_hear_of_its_own_calls(caplog: pytest.LogCaptureFixture) -> None:
+    """Only the result is the caller's: what fails in the handler is its own affair."""
+    observer = razorg.Observer()
+    for counted in (None, observer):
+        caplog.clear()
+        with razorg.RpcServer(memory_url(), [Relays()], observer=counted) as server:
+            with razorg.connect(server.addresses[0]) as pool:
+                with pytest.raises(razorg.InternalError):
+                    pool.client(Relays).relay()
+                assert "the handler of 'Relays.relay' failed" in caplog.text
+                assert "Traceback" in caplog.text and "cannot encode object" in caplog.text
+                with pytest.raises(razorg.EncodeError):
+                    pool.client(Relays).big()
+                assert "the result of 'Relays.big' cannot be sent" in caplog.text
+    assert observer.of("Relays.big").errors == {"EncodeError": 1}
+
+
 class Echo(razorg.Dispatch):
     def dispatch(self, request: razorg.Request, respond: razorg.Respond) -> None:
         respond.ok(blob=request.blob)

@@ -6,7 +6,7 @@ import gc
 import itertools
 import weakref
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import gevent
@@ -131,6 +131,18 @@ def test_an_address_that_hangs_sends_its_calls_to_the_next() -> None:
             assert "unhealthy (no connection within 0.1 s)" in repr(pool)
 
 
+def test_who_has_little_time_has_some_left_for_the_next_address() -> None:
+    hang = gevent.event.Event()
+    with razorg.RpcServer(url := memory_url(), [Service()]):
+        with razorg.connect([own_transport(hang.wait), url]) as pool:
+            assert pool.call("Service.say", "x", timeout=0.6) == "x"
+        with razorg.connect([own_transport(hang.wait)]) as pool:
+            started = monotonic()
+            with pytest.raises(razorg.Unreachable, match=r"no connection within 0\.[67]"):
+                pool.call("Service.say", "x", timeout=0.6)  # where there is no other it has all
+            assert 0.6 <= monotonic() - started < 2
+
+
 def test_a_removed_address_drains_longer_than_task_timeout() -> None:
     service = Service()
     with razorg.RpcServer(url := memory_url(), [service]), ScriptedServer() as other:
@@ -245,13 +257,31 @@ def test_closing_ends_what_a_removed_address_still_has_to_answer() -> None:
         service.gate.set()
 
 
+def test_closing_ends_what_was_not_sent_as_what_was() -> None:
+    with ScriptedServer() as server:
+        pool = razorg.connect(server.address, max_connections=1)
+        futures = [pool.send(2, blob=bytes(1_000_000)) for _ in range(3)]
+        blocking = gevent.spawn(pool.send, 2)
+        server.accept()  # and reads nothing
+        gevent.sleep(0)
+        pool.close(0.01)
+        errors = [future.exception for future in [*futures, blocking.get(timeout=5)]]
+        assert [type(error) for error in errors] == [razorg.ConnectionLost] * 4
+        assert [error.sent for error in errors] == ["maybe", "no", "no", "no"]
+
+
 def test_a_task_that_failed_on_its_way_gives_its_permit_back_once() -> None:
     """Answered with a failure, it goes on to a place that fails too, and its channel is full."""
     channel: Queue[Any] = Queue(1)
     channel.put("full")
-    hangs = own_transport(gevent.event.Event().wait)
+
+    def use_up_the_time() -> None:
+        sleep(0.2)
+        raise OSError("too late")
+
+    fails = own_transport(use_up_the_time)
     with ScriptedServer() as server:
-        with razorg.connect([server.address, hangs], window=2, max_connections=1) as pool:
+        with razorg.connect([server.address, fails], window=2, max_connections=1) as pool:
             task = pool.send(1, idempotent=True, notify=channel, timeout=0.1)
             peer = server.accept()
             peer.send(error(peer.read_request().seq, b"rpc_unreachable"))

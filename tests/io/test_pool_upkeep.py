@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -319,6 +320,29 @@ def test_nothing_is_left_of_a_pool_of_dead_addresses(several: bool) -> None:
     with no_collection():
         del pool, place
         wait_until(lambda: pending._timer is None and not pending.openers)
+
+
+def test_a_connection_that_breaks_keeps_nothing_of_whoever_was_calling() -> None:
+    class Held:
+        pass
+
+    def call(pool: Any) -> weakref.ref[Held]:
+        held = Held()
+        with pytest.raises(razorg.Unreachable):  # nothing was sent, and there is no other connection
+            pool.call("Echo.say", "x", timeout=5)
+        return weakref.ref(held)
+
+    with scripted() as (server, pool):
+        (caller,) = asks(pool, 1)
+        peer = server.accept()
+        request = peer.read_request()
+        peer.send(reply(request.seq, request.msg))
+        assert caller.get(timeout=5) == "0"
+        server.close()
+        peer.close()  # and the hub does not run before the next call writes
+        with no_collection():
+            held = call(pool)
+            wait_until(lambda: held() is None)
 
 
 def test_nothing_is_left_of_a_pool_that_is_still_connecting() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gevent
 import pytest
@@ -22,6 +25,9 @@ from razorg import (
     RpcServer,
     connect,
 )
+from razorg.codec.msgpack import MsgpackCodec
+from razorg.server.counted import CountedRespond
+from razorg.server.dispatch import Respond
 
 
 class Echo(razorg.Dispatch):
@@ -170,6 +176,93 @@ def test_answers_in_any_order_from_anywhere() -> None:
             with pytest.raises(LocalProtocolError, match="answered already"):
                 again()
         client.ping(99)
+
+
+class Meeting(MsgpackCodec):
+    """Nobody has encoded before all are at it."""
+
+    def __init__(self, barrier: Callable[[], Any]) -> None:
+        super().__init__()
+        self._barrier = barrier
+
+    def encode(self, value: Any) -> bytes:
+        self._barrier()
+        return super().encode(value)
+
+
+def attempts(respond: razorg.Respond) -> list[Callable[[], None]]:
+    return [lambda: respond.ok("one"), lambda: respond.ok("other"), lambda: respond.error(Sold())]
+
+
+@dataclass
+class Sold(razorg.ErrorValue):
+    """Encoded by the codec, too."""
+
+    left: int = 0
+
+
+def outcome(attempt: Callable[[], None]) -> BaseException | None:
+    try:
+        attempt()
+    except LocalProtocolError as refusal:
+        return refusal
+    return None
+
+
+@pytest.mark.parametrize("observer", [None, razorg.Observer()])
+def test_of_greenlets_that_answer_at_once_one_does(observer: razorg.Observer | None) -> None:
+    keep, meeting = Keep(), Event()
+    encoding: list[None] = []
+
+    def meet() -> None:
+        encoding.append(None)
+        meeting.set() if len(encoding) == 3 else meeting.wait()
+
+    with (
+        RpcServer(memory_url(), dispatch=keep, codec=Meeting(meet), observer=observer) as server,
+        ScriptedClient(server.addresses[0]) as client,
+    ):
+        client.send(request(1))
+        wait_until(lambda: keep.kept)
+        greenlets = [gevent.spawn(outcome, attempt) for attempt in attempts(keep.kept[0])]
+        gevent.joinall(greenlets, timeout=5)
+        assert [greenlet.value is None for greenlet in greenlets].count(True) == 1
+        assert server.running == 0
+        assert client.read_reply().seq == 1
+        client.ping(2)  # and no other reply before this one
+        if observer is not None:
+            assert observer.of(2).running == 0 and observer.of(2).calls == 1
+
+
+@pytest.mark.parametrize("kind", [Respond, CountedRespond])
+def test_of_threads_that_answer_at_once_one_does(kind: Any) -> None:
+    class Session:
+        codec = Meeting(threading.Barrier(3, timeout=5).wait)
+        config = razorg.ServerConfig()
+        frames: ClassVar[list[Any]] = []
+
+        def answer(self, frame: Any) -> None:
+            self.frames.append(frame)
+
+        def failing(self, error: BaseException) -> None:
+            pass
+
+    figures = razorg.Observer().of(5)
+    session: Any = Session()
+    respond = kind(session, 1, 5, figures) if kind is CountedRespond else kind(session, 1, 5)
+    refused: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda item=attempt: refused.append(outcome(item)))  # type: ignore[misc]
+        for attempt in attempts(respond)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(session.frames) == 1 and refused.count(None) == 1
+    assert respond.is_answered
+    if kind is CountedRespond:
+        assert (figures.calls, figures.running) == (1, 0)
 
 
 def test_a_response_dropped_unused_is_an_internal_error(caplog: pytest.LogCaptureFixture) -> None:

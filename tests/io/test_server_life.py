@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -107,7 +109,6 @@ def test_stop_lets_accepted_requests_end() -> None:
     idle.expect_eof()
     with pytest.raises(razorg.Unreachable):
         ClientStream(address)
-    client.send(request(3, 2, b"\x03"))  # too late
     assert not client.has_input()
     assert not any(greenlet.ready() for greenlet in stopping)
     gate.gate.set()
@@ -123,6 +124,59 @@ def test_stop_lets_accepted_requests_end() -> None:
         server.start()
 
 
+def test_while_a_slow_request_is_waited_for_its_connection_serves() -> None:
+    keep = Keep()
+    with RpcServer(memory_url(), dispatch=keep) as server, ScriptedClient(server.addresses[0]) as client:
+        client.send(request(1) + request(2))
+        wait_until(lambda: len(keep.kept) == 2)
+        stopping = gevent.spawn(server.stop)
+        wait_until(lambda: server.state == "stopping")
+        client.ping(3)  # nobody takes the server for dead
+        for seq in (4, 5):
+            client.send(request(seq))
+            wait_until(lambda: len(keep.kept) == 3)
+            keep.kept.pop().ok(blob=bytes(100_000) if seq == 4 else b"")
+            assert client.read_reply().seq == seq
+        client.send(request(6))
+        wait_until(lambda: len(keep.kept) == 3)
+        keep.kept.pop(0).ok(blob=bytes(100_000))  # an answer in pieces is one, too
+        assert client.read_reply().seq == 1
+        client.ping(7)  # 2 is not answered
+        keep.kept.pop(0).error("no")
+        assert client.read_reply().seq == 2
+        client.send(request(8))  # too late: those are answered that were waited for
+        for _ in range(20):
+            gevent.sleep(0)
+        assert len(keep.kept) == 1 and not stopping.ready()
+        keep.kept.pop().ok()  # it was begun, so it is answered
+        assert client.read_reply().seq == 6
+        client.expect_eof()
+        client.half_close()
+        stopping.get(timeout=5)
+    assert not keep.kept
+
+
+def test_a_reader_that_waits_for_room_goes_on_in_a_stop() -> None:
+    keep = Keep()
+    with RpcServer(memory_url(), dispatch=keep, max_running=2) as server:
+        with ScriptedClient(server.addresses[0]) as client:
+            client.send(request(1) + request(2))
+            wait_until(lambda: len(keep.kept) == 2)
+            client.send(request(3))
+            stopping = gevent.spawn(server.stop)
+            wait_until(lambda: server.state == "stopping")
+            keep.kept.pop().ok()
+            assert client.read_reply().seq == 2
+            wait_until(lambda: len(keep.kept) == 2)  # 3 is read and begun, while 1 is waited for
+            keep.kept.pop().ok()
+            assert client.read_reply().seq == 3
+            keep.kept.pop().ok()
+            assert client.read_reply().seq == 1
+            client.expect_eof()
+            client.half_close()
+            stopping.get(timeout=5)
+
+
 def test_stop_over_tcp_loses_no_reply_though_input_is_unread() -> None:
     gate = Gate()
     with RpcServer("tcp://127.0.0.1:0", dispatch=gate, max_running=1) as server:
@@ -131,7 +185,7 @@ def test_stop_over_tcp_loses_no_reply_though_input_is_unread() -> None:
         wait_until(lambda: gate.running == 1)
         client.send(request(2, 2, b"\x02") * 100)
         stopping = gevent.spawn(server.stop)
-        wait_until(lambda: server._state == "stopping")
+        wait_until(lambda: server.state == "stopping")
         gate.gate.set()
         assert client.read_reply() == (1, 0, b"\x01", b"")
         client.half_close()
@@ -166,6 +220,15 @@ def test_stop_before_start_and_start_twice() -> None:
         check_serves(server.addresses[0])
 
 
+def test_a_server_that_was_stopped_before_its_start_ends_as_often_as_it_is_told() -> None:
+    """As by a signal that comes while the program still reads its configuration."""
+    server = RpcServer(memory_url(), dispatch=Echo())
+    server.stop()
+    server.stop()
+    server.serve_forever()
+    assert server.state == "stopped"
+
+
 def test_an_address_is_free_again_at_once() -> None:
     with RpcServer("tcp://127.0.0.1:0", dispatch=Echo()) as server:
         address = server.addresses[0]
@@ -184,7 +247,7 @@ def test_serve_forever_until_stop_from_another_greenlet() -> None:
     client.send(request(1, 2, b"\x01"))
     wait_until(lambda: gate.running)
     stopping = gevent.spawn(server.stop)
-    wait_until(lambda: server._state == "stopping")
+    wait_until(lambda: server.state == "stopping")
     assert not serving.ready()  # it returns when all is done, not before
     gate.gate.set()
     assert client.read_reply().seq == 1
@@ -202,6 +265,18 @@ def test_stop_out_of_a_handler_does_not_hang() -> None:
     with server, ClientStream(server.addresses[0]) as stream:
         with pytest.raises((InternalError, ConnectionLost)):
             stream.send(2).get(timeout=5)
+
+
+def test_a_signal_that_comes_upon_the_greenlet_that_stops_does_not_hang() -> None:
+    class Signalled(razorg.RpcServer):
+        def _withdraw(self, timeout: float) -> None:
+            self.stop()  # as a signal handler in the midst of it
+
+    server = Signalled(memory_url(), dispatch=Keep())
+    server.start()
+    with gevent.Timeout(5, AssertionError("it waits for itself")):
+        server.stop()
+    assert server.state == "stopped"
 
 
 def test_idle_connections_are_closed_and_busy_ones_are_not() -> None:
@@ -237,6 +312,41 @@ def test_idle_workers_are_kept_for_reuse_and_trimmed() -> None:
         client.send(b"".join(request(seq) for seq in range(201, 231)))
         client.read_replies(30)
         assert set(server._workers._greenlets) == made
+
+
+EXITS = """
+import sys, gevent, razorg
+
+@razorg.service
+class Exits:
+    def end(self) -> None:
+        sys.exit(7)
+
+    @razorg.method(inline=True)
+    def end_inline(self) -> None:
+        sys.exit(7)
+
+def call():
+    with razorg.connect("memory://exits") as pool:
+        pool.call("Exits." + sys.argv[1])
+
+server = razorg.RpcServer("memory://exits", [Exits()])
+server.start()
+gevent.spawn(call)
+try:
+    server.serve_forever()
+finally:
+    print(server.state)
+"""
+
+
+@pytest.mark.parametrize("method", ["end", "end_inline"])
+def test_sys_exit_in_a_handler_ends_the_server(method: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", EXITS, method], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (ended.returncode, ended.stdout.strip()) == (7, "stopped"), ended.stderr
+    assert "the handler of" in ended.stderr  # so it is known who did it
 
 
 def test_stop_does_not_wait_for_a_handler_that_will_not_be_killed() -> None:

@@ -258,6 +258,11 @@ def test_as_concurrent_ends_as_the_future_does() -> None:
         assert concurrent.futures.wait(futures, timeout=0).not_done == set()
         assert futures[0].result(0).msg == 5
         assert isinstance(futures[1].exception(0), ErrorText)
+        future = stream.send(2)
+        other = future.as_concurrent()
+        assert future.cancel()
+        wait_until(other.done)
+        assert other.cancelled() and concurrent.futures.wait([other], timeout=0).done == {other}
 
 
 def test_errors_of_every_form_of_call_tell_where_they_happened() -> None:

@@ -139,3 +139,20 @@ def test_a_loop_that_ends_without_cancelling_its_tasks() -> None:
         in_thread(leave)
         wait_until(lambda: pool.in_flight == 0)
         server.stop(0)
+
+
+def test_a_name_in_memory_is_free_when_its_thread_has_ended() -> None:
+    url = memory_url()
+
+    def listen_and_leave() -> razorg.RpcServer:
+        server = razorg.RpcServer(url, [Service()])
+        gevent.spawn(server.start).get()
+        gevent.get_hub().destroy(destroy_loop=True)
+        return server
+
+    left = in_thread(listen_and_leave)
+    with razorg.RpcServer(url, [Service()]), razorg.connect(url) as pool:
+        left._acceptors[0].listener.close()  # as at a fork: it takes nothing from its successor
+        assert pool.client(Service).double(2) == 4
+        with pytest.raises(OSError, match="in use"):
+            razorg.RpcServer(url, [Service()]).start()

@@ -28,6 +28,8 @@ pytestmark = [
 ]
 
 SETTINGS = ["unpatched", "patched"]
+#: Python 3.12 and later say so of every fork of a process with threads.
+FORKS_KNOWN = "ignore:This process:DeprecationWarning"
 #: How long a process may take to end.
 END_SECONDS = 3.0
 
@@ -69,7 +71,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": FORKS_KNOWN},
             start_new_session=True,
         )
         self.pid = self._process.pid

@@ -82,6 +82,8 @@ def test_relative_socket_path_is_made_absolute() -> None:
         ("host", True),
         ("host", -1),
         ("host", 65536),
+        "tcp://a..b:1",
+        f"tcp://{'a' * 64}:1",
         ("host", 1.0),
         (b"host", 1),
         (1, "host"),

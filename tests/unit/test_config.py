@@ -66,7 +66,7 @@ def test_every_number_is_checked() -> None:
     checked = {(kind, name) for kind, name, *_ in SETTINGS}
     for kind in (ClientConfig, ServerConfig, Limits):
         for item in dataclasses.fields(kind):
-            assert (kind, item.name) in checked or item.name in ("retry", "limits")
+            assert (kind, item.name) in checked or item.name in ("retry", "limits", "tls")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ RPC = [
     (errors.CallTimeout, "rpc_timeout", TimeoutError),
     (errors.MethodNotFound, "rpc_method_notfound", None),
     (errors.ServiceNotFound, "rpc_service_notfound", None),
+    (errors.AccessDenied, "rpc_access_denied", None),
     (errors.EncodeError, "rpc_encode", None),
     (errors.DecodeError, "rpc_decode", None),
     (errors.InternalError, "rpc_internal_err", None),

@@ -281,3 +281,10 @@ def test_another_one_by_hand() -> None:
     c.is_healthy = False
     assert pick_another(places, [a]) is b
     assert pick_another([], [a]) is None
+
+
+def test_another_one_of_last_resort() -> None:
+    a, b, c, *_ = places = five()[:3]
+    b.load = 5
+    assert pick_another(places, [a], lambda place: int(place is c)) is b
+    assert pick_another(places, [a, b], lambda place: int(place is c)) is c
