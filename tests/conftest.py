@@ -27,6 +27,9 @@ CHECKED = ("io", "cli", "observability", "conformance", "interop", "faults", "fu
 #: Fixtures of a wider scope that hold connections for many tests, and close them at their own end.
 HOLDERS = {"world"}
 SETTLE_SECONDS = 2.0
+#: So many tests leave enough behind, in pytest, to make a look at all objects slow.
+FREEZE_EVERY = 20
+FINISHED = pytest.StashKey[int]()
 DESCRIPTORS = Path("/proc/self/fd")
 
 
@@ -45,8 +48,21 @@ def _augmented() -> list[str]:
     return [".".join(path.with_suffix("").parts) for path in paths]
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Keep all that imports made out of ``gc.get_objects``: ten times as fast for each test."""
+    session.stash[FINISHED] = 0
+    _freeze()
+
+
+@pytest.hookimpl(trylast=True)  # after the fixtures, with their look for leaks
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Keep out what pytest has of tests that have ended, too: else each looks at the notes on all before it."""
+    item.session.stash[FINISHED] += 1
+    if item.session.stash[FINISHED] % FREEZE_EVERY == 0:
+        _freeze()
+
+
+def _freeze() -> None:
     gc.collect()
     gc.freeze()
 

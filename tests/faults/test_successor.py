@@ -53,32 +53,34 @@ def test_every_kind_of_listener_goes_along(line: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["good", "patched, good"])
-def test_a_call_that_runs_at_the_hand_over_is_answered_by_the_old_one(line: Any, mode: str) -> None:
-    address = f"tcp://127.0.0.1:{free_port()}"
+def test_a_call_that_runs_at_the_hand_over_is_answered_by_the_old_one(line: Any, mode: str, tmp_path: Path) -> None:
+    end, address = tmp_path / "end", f"tcp://127.0.0.1:{free_port()}"
     served = line(mode, address)
     with razorg.connect(address) as pool:
-        call = razorg.submit(pool.client(Witness).slow, 1, 1500)
+        call = razorg.submit(pool.client(Witness).held, 1, str(end))
         eventually(lambda: served.executions(), PATIENCE, "it runs")
         old = served.hand_over()
         # Both accept at first.
         eventually(lambda: who(address) == served.pid, PATIENCE, "the new one serves alone")
         assert not call.ready(), "while the old one drains"
+        end.touch()
         assert call.get() == answer_of(1)
         served.has_ended(old)
 
 
 def test_the_status_page_goes_along_when_the_old_one_has_ended(
-    line: Any, monkeypatch: pytest.MonkeyPatch
+    line: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    address, page = f"tcp://127.0.0.1:{free_port()}", free_port()
+    end, address, page = tmp_path / "end", f"tcp://127.0.0.1:{free_port()}", free_port()
     monkeypatch.setenv("STATUS_PAGE", f"127.0.0.1:{page}")
     served = line("good", address)
     with razorg.connect(address) as pool:
-        call = razorg.submit(pool.client(Witness).slow, 1, 300)
+        call = razorg.submit(pool.client(Witness).held, 1, str(end))
         eventually(lambda: served.executions(), PATIENCE, "it runs")
         old = served.hand_over()
         eventually(lambda: who(address) == served.pid, PATIENCE, "the new one serves alone")
         assert pid_on(page) == old, "while the old one drains"
+        end.touch()
         assert call.get() == answer_of(1)
         served.has_ended(old)
     eventually(lambda: pid_on(page) == served.pid, PATIENCE, "the new one has the page")

@@ -133,12 +133,16 @@ def refuses(address: str) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_graceful_end_answers_what_runs(tmp_path: Path, number: signal.Signals) -> None:
     with Gunicorn(tmp_path, "-w", "1") as gunicorn, razorg.connect(gunicorn.addresses) as pool:
-        calls = [razorg.submit(pool.client(Witness).slow, call_id, 600) for call_id in range(1, 11)]
+        end = tmp_path / "end"
+        calls = [razorg.submit(pool.client(Witness).held, call_id, str(end)) for call_id in range(1, 11)]
         eventually(lambda: len(gunicorn.executions()) == 10, PATIENCE, "all run")
         gunicorn.signal(number)
         if number == signal.SIGTERM:
             eventually(lambda: refuses(gunicorn.addresses[0]), PATIENCE, "it takes no more")
-            assert not any(call.ready() for call in calls), "while it drains"
+        else:
+            gunicorn.until(lambda: len(gunicorn.booted) == 2, "the next one boots")
+        assert not any(call.ready() for call in calls), "while it drains"
+        end.touch()
         assert [call.get() for call in calls] == [answer_of(call_id) for call_id in range(1, 11)]
         if number == signal.SIGTERM:
             assert gunicorn.wait() == 0, gunicorn.log

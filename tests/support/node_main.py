@@ -44,6 +44,10 @@ class Witness:
         """Must not run twice, and takes its time."""
         raise NotImplementedError
 
+    def held(self, call_id: int, until: str) -> int:
+        """Must not run twice, and ends when there is a file of that name."""
+        raise NotImplementedError
+
     @razorg.method(idempotent=True)
     def who(self) -> str:
         """The name of the node; leaves no line."""
@@ -67,6 +71,12 @@ class LedgerWitness(Witness):
     def slow(self, call_id: int, ms: int) -> int:
         answer = self._execute(call_id)
         gevent.sleep(ms / 1000)
+        return answer
+
+    def held(self, call_id: int, until: str) -> int:
+        answer = self._execute(call_id)
+        while not os.path.exists(until):
+            gevent.sleep(0.005)
         return answer
 
     def who(self) -> str:
