@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 #: Where the razorg that is tested was found: the checkout, or what scripts/build-compiled made.
 FOUND_IN = Path(razorg.__file__).parents[1]
 #: Folders whose tests open connections.
-CHECKED = ("io", "cli", "observability", "conformance", "interop", "faults", "fuzz", "goals", "gunicorn", "discovery")
+CHECKED = ("io", "cli", "observability", "conformance", "interop", "faults", "nodes", "fuzz", "goals", "gunicorn", "discovery")
 #: Fixtures of a wider scope that hold connections for many tests, and close them at their own end.
 HOLDERS = {"world"}
 SETTLE_SECONDS = 2.0

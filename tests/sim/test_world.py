@@ -17,7 +17,7 @@ from razorg.core.retry import Step
 from razorg.server.session import Session
 from sim.world import Told, tell
 
-SEEDS = int(os.environ.get("RAZORG_SEEDS", "50"))
+SEEDS = int(os.environ.get("RAZORG_SEEDS", "20"))
 ONE = os.environ.get("RAZORG_SEED")
 AT_ONCE = 10
 
