@@ -68,13 +68,14 @@ def _make_app() -> Any:
     import gevent.queue
 
     from razorg.hubs.here import hub_here
-    from support import matrix_cell
+    from support import matrix_actions, matrix_cell
     from support.matrix_actions import Way
     from support.matrix_server import Matrix
 
     # In the master: the main thread has used the pool, and another thread.
     client = matrix_cell.pool.client(Matrix)
     assert client.double(1) == 2
+    matrix_actions.life_after = client.life() + 1  # other workers may have been here, and killed it
     thread = threading.Thread(target=client.double, args=(1,))
     thread.start()
     thread.join()
