@@ -10,7 +10,7 @@ import gevent
 from support.counted import COUNT, Counted, answer_of, payload
 from support.nodes import PATIENCE, eventually
 from support.tally import Tally
-from support.vitals import vitals
+from support.vitals import Others, vitals
 
 import razorg
 from goals.goal import Goal
@@ -19,9 +19,12 @@ STREAMS = 8
 PER_SECOND = 20_000
 #: Of that rate, what must be reached for the rest to count.
 RATE_SHARE = 0.95
-#: Of all calls of a run that is JUDGED_SECONDS long; of the quietest portion of a shorter one, where a single
-#: stall of the machine, of a third of a second, delays more than a hundredth of all: what razorg does, it does in each.
+#: Of all calls of a run that is JUDGED_SECONDS long. Of the quietest portion of a shorter one, where a stall of a
+#: third of a second, of the machine, delays more than a hundredth of all: what razorg does wrong, it does in each.
 P99_MS = 50.0
+QUIET = "ms at p99 of the quietest portion"
+#: Of the machine; where others take more, a portion tells nothing of latencies.
+OTHERS_SHARE = 0.1
 #: Seconds between two batches of calls.
 PAUSE = 0.002
 #: Latencies are counted in steps of so many of a second …
@@ -53,6 +56,7 @@ class Steady(Goal):
             self.opened.callback(stream.close)
             stream.ping()
         self._before = vitals(), self._server.vitals()
+        self._others = Others(self._server.pid)
         self._tally = Tally(answer_of)
         self._latencies = [0] * (STEPS + 1)
         self._ended = self._end  # one object: a stream keeps a channel for each target
@@ -62,6 +66,7 @@ class Steady(Goal):
 
     def advance(self, count: int, seed: int) -> None:
         tally = self._tally
+        self._others.share()
         began = monotonic()
         self._due_at = began - tally.first_id / PER_SECOND
         turns = itertools.cycle(self._streams)
@@ -73,16 +78,18 @@ class Steady(Goal):
                 next(turns).send(COUNT, None, payload(call_id), notify=ended, tag=call_id)
             made = due
             gevent.sleep(PAUSE)
-        seconds = monotonic() - began
+        seconds, others = monotonic() - began, self._others.share()
         eventually(lambda: tally.settled >= made, PATIENCE, f"{made} calls end, and {tally.settled} have")
         self._tally = self._server.check(tally)
         client, server = self._server.expect_held(self._before)
         self.count("calls", made)
         self.count("_seconds", seconds)  # type: ignore[arg-type]
         self.figures["calls/s"] = round(self.figures["calls"] / self.figures["_seconds"])
-        self.figures.setdefault("_p99s", []).append(percentile(dict(enumerate(self._latencies)), 0.99))
+        if others <= OTHERS_SHARE:
+            p99 = percentile(dict(enumerate(self._latencies)), 0.99)
+            self.figures[QUIET] = min(p99, self.figures.get(QUIET, p99))
+        self.keep_largest("% of the machine for others", round(100 * others, 1))
         self.figures["ms at p99"] = self._percentile(0.99)
-        self.figures["ms at p99 of the quietest portion"] = min(self.figures["_p99s"])
         self.figures["lost, doubled or mixed up"] = 0  # or it would not have come here
         self.figures["descriptors and greenlets more"] = 0
         self._samples.append((monotonic(), client.rss_bytes, server.rss_bytes))
@@ -127,7 +134,10 @@ class Steady(Goal):
         rate = self.figures["calls/s"]
         assert rate >= RATE_SHARE * PER_SECOND, f"this machine made {rate:,} calls/s of {PER_SECOND:,}: {figures}"
         is_long = self.figures["_seconds"] >= JUDGED_SECONDS
-        assert self.figures["ms at p99" if is_long else "ms at p99 of the quietest portion"] <= P99_MS, figures
+        p99 = self.figures["ms at p99"] if is_long else self.figures.get(QUIET)
+        assert p99 is None or p99 <= P99_MS, figures
+        if p99 is None:
+            figures += "; latencies not judged: others were busy on this machine all the time"
         for slope in self.figures.get("_growth", ()):
             assert slope <= GROWTH_MIB, f"a process grows: {figures}"
         judged = "judged" if "_growth" in self.figures else "not judged: too short"

@@ -17,6 +17,8 @@ import gevent
 from support.nodes import PATIENCE
 
 PAGE = resource.getpagesize()
+#: In which /proc counts time.
+TICKS = os.sysconf("SC_CLK_TCK")
 #: As /proc/net/tcp writes it.
 CLOSE_WAIT = "08"
 
@@ -56,6 +58,28 @@ class Peak:
     def _peak(self) -> int:
         (line,) = (line for line in (self._folder / "status").read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
+
+
+class Others:
+    """What others have taken of this machine's processors, the host that lends them among these."""
+
+    def __init__(self, *pids: int) -> None:
+        self._ours = [Path(f"/proc/{pid}/stat") for pid in (os.getpid(), *pids)]
+        self._before = self._seconds()
+
+    def share(self) -> float:
+        """Of all that there was since the last time: 0 to 1."""
+        before, self._before = self._before, self._seconds()
+        all_seconds, idle, ours = (now - then for now, then in zip(self._before, before, strict=True))
+        return max(0.0, all_seconds - idle - ours) / (all_seconds or 1.0)
+
+    def _seconds(self) -> tuple[float, float, float]:
+        """Of all processors together, of those that had nothing to do, and of ours."""
+        times = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        ours = 0
+        for path in self._ours:
+            ours += sum(map(int, path.read_text().rpartition(")")[2].split()[11:13]))
+        return sum(times) / TICKS, (times[3] + times[4]) / TICKS, ours / TICKS
 
 
 def expect_held(measure: Callable[[], Vitals], before: Vitals, whose: str) -> Vitals:
