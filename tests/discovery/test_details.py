@@ -647,19 +647,19 @@ server = razorg.RpcServer("tcp://127.0.0.1:0", [Name()], register=url)
 server.start()
 claim = razorg.discovery.election(url, server.addresses[0])
 pool = razorg.connect(url, mode="leader")
-for _ in range(400):
+for _ in range(2000):
     if all(entry.is_held for entry in server.registrations) and claim.leads: break
     gevent.sleep(0.01)
 assert pool.client(Name).of() == "told"
-for _ in range(400):
+for _ in range(2000):
     if pool.leader: break
     gevent.sleep(0.01)
 assert pool.leader == server.addresses[0], pool
 laps = 0
 started = time.monotonic()
-while time.monotonic() - started < 0.5:
+while time.monotonic() - started < 1.5:
     gevent.sleep(0.001); laps += 1
-assert laps > 100, laps  # nothing blocks this hub
+assert laps > 200, laps  # nothing blocks this hub; the machine may stand still for a while
 if {closes}:
     claim.close(); pool.close(); server.stop()
 print("ok")

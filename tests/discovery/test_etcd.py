@@ -65,10 +65,10 @@ class FakeEtcd:
         return {"header": {"revision": str(self.revision)}, "kvs": [entry]}
 
     def _grant(self) -> Any:
-        return {"ID": "1", "TTL": "2"}
+        return {"ID": "1", "TTL": "4"}
 
     def _keepalive(self) -> Any:
-        return {"result": {"ID": "1", "TTL": "2"}}
+        return {"result": {"ID": "1", "TTL": "4"}}
 
     def _txn(self) -> Any:
         return {"succeeded": True}
@@ -95,7 +95,7 @@ def test_a_host_that_falls_silent_costs_no_lead(etcds: list[FakeEtcd]) -> None:
     """The next one is asked while the lease lives."""
     first, second = etcds
     told: list[bool] = []
-    url = f"etcd://{first.host},{second.host}/services/cal?timeout=2"
+    url = f"etcd://{first.host},{second.host}/services/cal?timeout=4"
     with election(url, "tcp://127.0.0.1:1", told.append) as claim:
         eventually(lambda: claim.leads and first.asked["keepalive"], LIMIT, "it leads")
         first.silence()

@@ -238,7 +238,7 @@ def test_garbage_is_refused_with_one_line(
     assert len(doubts(caplog, a_world.url)) == 1
     a_world.set(C)
     following.expect(C)
-    assert not following.problem
+    eventually(lambda: not following.problem, LIMIT, "it is trusted")
 
 
 def test_emptiness_is_refused_with_one_line(
@@ -253,7 +253,7 @@ def test_emptiness_is_refused_with_one_line(
     assert len(doubts(caplog, a_world.url)) == 1
     a_world.set(C)
     following.expect(C)
-    assert not following.problem
+    eventually(lambda: not following.problem, LIMIT, "it is trusted")
 
 
 def test_when_it_is_down_the_last_answer_stays_and_is_stale(

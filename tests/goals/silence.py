@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-import gevent
 from support import namespaces
 from support.history import History, ended
 from support.load import Load, note, read
@@ -21,8 +20,8 @@ from razorg.testing import ChaosProxy
 TASK_SECONDS = 2.0
 SETTLE_SECONDS = TASK_SECONDS + 2.0
 RECOVERY_SECONDS = 2.0
-#: For so long calls are made in the silence before their ends are waited for.
-MADE_SECONDS = 0.5
+#: So many calls are made in the silence before their ends are waited for: half a second's.
+MADE = 200
 #: More than the windows of a pool hold, before the first call is given up.
 PER_SECOND = 400
 
@@ -92,9 +91,9 @@ class Silence(Goal):
             for turn in range(count):
                 done = history.succeeded
                 eventually(lambda: history.succeeded > done + 100, PATIENCE, "calls succeed")
-                silent_at = monotonic()
+                silent_at, begun = monotonic(), len(history.calls)
                 fall_silent(turn)
-                gevent.sleep(MADE_SECONDS)
+                eventually(lambda: len(history.calls) >= begun + MADE, PATIENCE, "calls are made")
                 made = [call for call in history.calls.values() if call.seconds_after(silent_at) > 0]
                 eventually(ended(made), SETTLE_SECONDS, "calls end that were made in the silence")
                 failed = [call for call in made if call.has_failed]

@@ -32,6 +32,10 @@ BAD = {
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)",
     ],
 }  # fmt: skip
+#: Those whose time must be over: the others must not run out of it, on whatever machine.
+LATE = {"never serves", "ignores SIGTERM"}
+#: For so long a hub is blocked by nothing but a stall of the machine; each of those waits lasts 1 s.
+BLOCKED_SECONDS = 0.9
 
 
 class Witness(LedgerWitness):
@@ -76,11 +80,11 @@ def main() -> None:
         before, began, longest = descriptors(), monotonic(), Longest()
         command = BAD.get(mode, [sys.executable, *sys.orig_argv[1:]])
         try:
-            server.start_successor(command, timeout=1.0 if mode in BAD else 20.0)
+            server.start_successor(command, timeout=1.0 if mode in LATE else 20.0)
         except Exception as error:
             children = _children()
-            no_leak = not leaked(before)
-            say("failed", os.getpid(), f"{monotonic() - began:.2f}", children, no_leak, longest.end() < 0.5, repr(error))
+            no_leak, hub_ran = not leaked(before), longest.end() < BLOCKED_SECONDS
+            say("failed", os.getpid(), f"{monotonic() - began:.2f}", children, no_leak, hub_ran, repr(error))
             return
         longest.end()
         server.stop()
