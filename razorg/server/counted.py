@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from razorg.core.figures import Figures, Observer
-from razorg.server.dispatch import Dispatch, Dropped, Request, Respond
+from razorg.server.dispatch import Dispatch, DispatchAround, Dropped, Respond
 from razorg.server.requester import Requester
 from razorg.wire.heads import RequestFields
 
@@ -39,19 +39,12 @@ class CountedRespond(Respond):
         super().__del__()
 
 
-class CountedDispatch(Dispatch):
+class CountedDispatch(DispatchAround):
     """A user's Dispatch, counted."""
 
     def __init__(self, observer: Observer, dispatch: Dispatch) -> None:
-        self.inline = dispatch.inline
+        super().__init__(dispatch)
         self._observer = observer
-        self._dispatch = dispatch
-
-    def runs_inline(self, action: int | str) -> bool:
-        return self._dispatch.runs_inline(action)
-
-    def dispatch(self, request: Request, respond: Respond) -> None:
-        self._dispatch.dispatch(request, respond)
 
     def respond_for(self, session: Requester, fields: RequestFields) -> Respond:
         seq, action = fields[0], fields[1]

@@ -154,6 +154,20 @@ class NoDispatch(Dispatch):
         raise DecodeError("unknown action")
 
 
+class DispatchAround(Dispatch):
+    """Stands around another Dispatch, and hands on what it does not do itself."""
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self.inline = dispatch.inline
+        self._dispatch = dispatch
+
+    def runs_inline(self, action: int | str) -> bool:
+        return self._dispatch.runs_inline(action)
+
+    def dispatch(self, request: Request, respond: Respond) -> None:
+        self._dispatch.dispatch(request, respond)
+
+
 class Dropped(Exception):
     """What an answer that nobody gave is counted as."""
 

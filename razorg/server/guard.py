@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from razorg.errors import AccessDenied
 from razorg.server.answers import failure_frame
-from razorg.server.dispatch import Dispatch
+from razorg.server.dispatch import Dispatch, DispatchAround
 from razorg.server.peer import Peer
 from razorg.server.requester import Requester
 from razorg.wire.encoder import error_frame
@@ -19,22 +19,18 @@ Authorize = Callable[[Peer, "int | str", "str | None"], bool]
 _DENIED = AccessDenied.wire.encode()
 
 
-class Guard(Dispatch):
+class Guard(DispatchAround):
     """Asks before each request, and hands on what is allowed; the message is not decoded before.
 
     Without ``authorize`` everything is allowed but what asks for something.
     """
 
     def __init__(
-        self, guarded: Dispatch, authorize: Authorize | None, requires: Mapping[int | str, str]
+        self, dispatch: Dispatch, authorize: Authorize | None, requires: Mapping[int | str, str]
     ) -> None:
-        self.inline = guarded.inline
-        self._guarded = guarded
+        super().__init__(dispatch)
         self._authorize = authorize
         self._requires = requires
-
-    def runs_inline(self, action: int | str) -> bool:
-        return self._guarded.runs_inline(action)
 
     def handle(self, session: Requester, fields: RequestFields) -> None:
         seq, action = fields[0], fields[1]
@@ -46,7 +42,7 @@ class Guard(Dispatch):
                 raise
             return
         if allowed:
-            self._guarded.handle(session, fields)
+            self._dispatch.handle(session, fields)
         else:
             session.seldom.warning("%s may not call %r", session.peer, action)
             session.answer(error_frame(seq, _DENIED))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from razorg.core.chain import Interceptor, chained
-from razorg.server.dispatch import Dispatch, Request, Respond
+from razorg.server.dispatch import Dispatch, DispatchAround, Request, Respond
 from razorg.server.peer import Peer, current_peer
 
 
@@ -43,16 +43,12 @@ def intercepted(
     return lambda *args: proceed(ServerCall(action, args))
 
 
-class InterceptedDispatch(Dispatch):
+class InterceptedDispatch(DispatchAround):
     """A user's Dispatch, with the interceptors around it."""
 
     def __init__(self, interceptors: Sequence[Interceptor], dispatch: Dispatch) -> None:
-        self.inline = dispatch.inline
-        self._dispatch = dispatch
+        super().__init__(dispatch)
         self._proceed = chained(interceptors, lambda call: dispatch.dispatch(*call.args))
-
-    def runs_inline(self, action: int | str) -> bool:
-        return self._dispatch.runs_inline(action)
 
     def dispatch(self, request: Request, respond: Respond) -> None:
         self._proceed(ServerCall(request.action, (request, respond)))

@@ -12,7 +12,7 @@ from typing import Any
 
 from razorg.hubs.forks import OfTheParent
 from razorg.server.answers import error_name
-from razorg.server.dispatch import Dispatch
+from razorg.server.dispatch import Dispatch, DispatchAround
 from razorg.server.peer import Peer
 from razorg.server.requester import Requester
 from razorg.wire.heads import FLAG_AT, FLAG_OK, Frame, RequestFields
@@ -31,16 +31,12 @@ def onlookers_among(interceptors: Sequence[Any]) -> list[Any]:
     return [item for item in interceptors if isinstance(item, Onlooker)]
 
 
-class TellingDispatch(Dispatch):
+class TellingDispatch(DispatchAround):
     """Stands before all that handles requests."""
 
     def __init__(self, onlookers: Sequence[Onlooker], dispatch: Dispatch) -> None:
-        self.inline = dispatch.inline
+        super().__init__(dispatch)
         self._onlookers = onlookers
-        self._dispatch = dispatch
-
-    def runs_inline(self, action: int | str) -> bool:
-        return self._dispatch.runs_inline(action)
 
     def handle(self, session: Requester, fields: RequestFields) -> None:
         self._dispatch.handle(_Told(session, fields[1], self._onlookers), fields)
