@@ -14,6 +14,7 @@ import gevent
 from gevent.socket import wait_read
 
 from razorg.errors import LocalProtocolError
+from razorg.hubs.limit import time_limit
 from razorg.server.inherit import READY
 from razorg.transport.base import Listener
 from razorg.transport.unix import UnixListener
@@ -90,23 +91,17 @@ def _answer(reading: int, timeout: float) -> bytes:
     """What the process says: READY, a reason why not, or nothing before it ended."""
     os.set_blocking(reading, False)
     answer = b""
-    limit = gevent.Timeout.start_new(timeout)
-    try:
+    late = (
+        f"the successor does not serve after {timeout:g} s; a server of it has to listen at "
+        "razorg.inherited_sockets()"
+    )
+    with time_limit(timeout, late):
         while answer != READY:
             wait_read(reading)
             piece = os.read(reading, 1024)
             if not piece:
                 break
             answer += piece
-    except gevent.Timeout as expired:
-        if expired is not limit:
-            raise
-        raise TimeoutError(
-            f"the successor does not serve after {timeout:g} s; a server of it has to listen at "
-            "razorg.inherited_sockets()"
-        ) from None
-    finally:
-        limit.close()
     return answer
 
 

@@ -22,6 +22,7 @@ from razorg.hubs.here import call_soon, is_destroyed
 from razorg.transport.address import Address
 from razorg.transport.base import Connection
 from razorg.transport.original import system_socket
+from razorg.transport.pieces import write_in_turn
 from razorg.transport.sockets import SocketConnection
 from razorg.wire.heads import Buffer
 
@@ -96,13 +97,7 @@ class MemoryConnection:
         return self._out.write(data)
 
     def write_pieces(self, pieces: Sequence[Buffer]) -> int:
-        total = 0
-        for piece in pieces:
-            taken = self.write(piece)
-            total += taken
-            if taken < len(piece):
-                break
-        return total
+        return write_in_turn(self.write, pieces)
 
     def wait_readable(self) -> None:
         self._check_open()

@@ -8,8 +8,8 @@ from time import monotonic
 from typing import Any
 
 import gevent.socket
-from gevent import Timeout
 
+from razorg.hubs.limit import time_limit
 from razorg.transport.address import Address
 from razorg.transport.original import system_socket
 from razorg.transport.sockets import SocketConnection, SocketListener
@@ -90,15 +90,8 @@ def tcp_listener(sock: socket.socket) -> TcpListener:
 
 def _connect(address: Address, timeout: float) -> socket.socket:
     """Try what the name resolves to, one after the other, all within the timeout."""
-    limit = Timeout.start_new(timeout)
-    try:
+    with time_limit(timeout, f"no connection within {timeout:g} s"):
         return system_socket(fileno=_connected(address, monotonic() + timeout).detach())
-    except Timeout as expired:
-        if expired is not limit:
-            raise
-        raise TimeoutError(f"no connection within {timeout:g} s") from None
-    finally:
-        limit.close()
 
 
 def _connected(address: Address, deadline: float) -> gevent.socket.socket:

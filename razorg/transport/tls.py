@@ -10,13 +10,13 @@ import contextlib
 import ssl
 from collections.abc import Sequence
 
-from gevent import Timeout
-
+from razorg.hubs.limit import time_limit
 from razorg.tls import ClientTls, ServerTls
 from razorg.transport.address import Address
 from razorg.transport.base import Connection
 from razorg.transport.credentials import Certificate
 from razorg.transport.lingering import linger
+from razorg.transport.pieces import write_in_turn
 from razorg.transport.sockets import SocketListener
 from razorg.transport.tcp import TcpTransport
 from razorg.transport.tls_errors import in_words
@@ -133,15 +133,7 @@ class TlsConnection:
         return taken
 
     def write_pieces(self, pieces: Sequence[Buffer]) -> int:
-        total = 0
-        for piece in pieces:
-            if not len(piece):
-                continue
-            taken = self.write(piece)
-            total += taken
-            if taken < len(piece):
-                break
-        return total
+        return write_in_turn(self.write, pieces)
 
     def wait_readable(self) -> None:
         if self._is_starved:
@@ -260,8 +252,7 @@ class TlsListener:
 
 def connect_tls(address: Address, timeout: float, tls: ClientTls) -> TlsConnection:
     """A connection to the address, agreed upon; blocks at most ``timeout`` seconds.  OSError."""
-    limit = Timeout.start_new(timeout)
-    try:
+    with time_limit(timeout, f"no TLS connection within {timeout:g} s"):
         inner = TcpTransport().connect(Address("tcp", address.name, address.port), timeout)
         try:
             bios = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -271,9 +262,3 @@ def connect_tls(address: Address, timeout: float, tls: ClientTls) -> TlsConnecti
         except BaseException:
             inner.close()
             raise
-    except Timeout as expired:
-        if expired is not limit:
-            raise
-        raise TimeoutError(f"no TLS connection within {timeout:g} s") from None
-    finally:
-        limit.close()
