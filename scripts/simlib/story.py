@@ -12,7 +12,7 @@ from simlib.world import Clock, Engine, Server
 RACK = 20
 #: A rolling deploy restarts so many servers at once, and this is how long each step takes.
 BATCH = 20
-WITHDRAWN_SECONDS, DOWN_SECONDS, STEP_SECONDS = 3.0, 10.0, 20.0
+WITHDRAWN_SECONDS, DOWN_SECONDS = 3.0, 10.0
 SAMPLE_SECONDS = 10.0
 
 
