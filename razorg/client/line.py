@@ -41,7 +41,7 @@ class _Waiting:
         greenlet = self.greenlet
         try:
             greenlet.throw(error)
-        except BaseException:
+        except BaseException:  # as above
             self.hub.handle_error(greenlet, *sys.exc_info())
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import weakref
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -413,13 +413,19 @@ def test_from_a_native_thread(told: Told) -> None:
     server.stop()
 
 
+def named(nodes: Iterable[Node]) -> list[razorg.RpcServer]:
+    """A started server at each, which tells the last letter of its address."""
+    servers = [razorg.RpcServer(node.address, [Name(node.address[-1])]) for node in nodes]
+    for server in servers:
+        server.start()
+    return servers
+
+
 def test_a_leader_that_is_told_again_does_not_move_calls_back(told: Told) -> None:
     """A server may have pointed elsewhere meanwhile, and knows better."""
     nodes = tuple(Node(f"memory://lead-{name}") for name in "abc")
     told.answer = Snapshot(nodes, nodes[1].address)
-    servers = [razorg.RpcServer(node.address, [Name(node.address[-1])]) for node in nodes]
-    for server in servers:
-        server.start()
+    servers = named(nodes)
     with razorg.connect(["told://x"], mode="leader") as pool:
         client = pool.client(Name)
         assert [client.of() for _ in range(3)] == ["b", "b", "b"]
@@ -439,9 +445,7 @@ def test_a_leader_that_is_told_again_does_not_move_calls_back(told: Told) -> Non
 def test_weights_count_where_calls_are_balanced(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Meter, "succeeded", lambda meter, seconds: None)  # nothing but weights
     told.answer = Snapshot(tuple(Node(f"memory://{name}", weight) for name, weight in (("a", 4), ("b", 1), ("c", 0))))
-    servers = [razorg.RpcServer(node.address, [Name(node.address[-1])]) for node in told.answer.nodes]
-    for server in servers:
-        server.start()
+    servers = named(told.answer.nodes)
     with razorg.connect(["told://x"], mode="balanced") as pool:
         client = pool.client(Name)
         counted = Counter(client.of() for _ in range(300))
@@ -506,9 +510,7 @@ def test_a_leader_beside_the_nodes_stays_when_they_change(told: Told, aperture: 
 def test_calls_go_back_to_the_told_leader_when_that_to_which_they_were_sent_is_gone(told: Told) -> None:
     nodes = tuple(Node(f"memory://back-{name}") for name in "abc")
     told.answer = Snapshot(nodes, nodes[1].address)
-    servers = [razorg.RpcServer(node.address, [Name(node.address[-1])]) for node in nodes]
-    for server in servers:
-        server.start()
+    servers = named(nodes)
     with razorg.connect("told://x", mode="leader") as pool:
         client = pool.client(Name)
         assert client.of() == "b"

@@ -227,6 +227,12 @@ def test_a_node_that_goes_is_gone(a_world: World, following: Watched) -> None:
     following.expect(B)
 
 
+def is_trusted_again(a_world: World, following: Watched) -> None:
+    a_world.set(C)
+    following.expect(C)
+    eventually(lambda: not following.problem, LIMIT, "it is trusted")
+
+
 def test_garbage_is_refused_with_one_line(
     a_world: World, following: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -236,9 +242,7 @@ def test_garbage_is_refused_with_one_line(
     eventually(lambda: following.problem, LIMIT, "it is noticed")
     assert following.addresses == [A]
     assert len(doubts(caplog, a_world.url)) == 1
-    a_world.set(C)
-    following.expect(C)
-    eventually(lambda: not following.problem, LIMIT, "it is trusted")
+    is_trusted_again(a_world, following)
 
 
 def test_emptiness_is_refused_with_one_line(
@@ -251,9 +255,7 @@ def test_emptiness_is_refused_with_one_line(
     eventually(lambda: "stale" in following.describe(), LIMIT, "it is told")
     assert following.used[-1].nodes and following.addresses
     assert len(doubts(caplog, a_world.url)) == 1
-    a_world.set(C)
-    following.expect(C)
-    eventually(lambda: not following.problem, LIMIT, "it is trusted")
+    is_trusted_again(a_world, following)
 
 
 def test_when_it_is_down_the_last_answer_stays_and_is_stale(

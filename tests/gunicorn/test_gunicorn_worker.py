@@ -13,7 +13,7 @@ from time import monotonic
 import gevent
 import pytest
 from support.history import Figures, History, check
-from support.line import free_port, pid_on
+from support.line import UntilTheEnd, free_port, pid_on
 from support.load import Kind, Load
 from support.node_main import Witness, answer_of
 from support.nodes import PATIENCE, eventually
@@ -54,19 +54,19 @@ def again(pool: razorg.FailoverPool) -> Kind:
     return Kind(pool.client(Echo).echo, "echo", True, 3)
 
 
-class Recording:
+class Recording(UntilTheEnd):
     """Callers of what must not run twice and is written down when it is read, until the end."""
 
     def __init__(self, address: str, history: History, callers: int) -> None:
+        super().__init__()
         self._history = history
         self._pools = [razorg.connect([address]) for _ in range(4)]
-        self._greenlets = [
+        self.greenlets = [
             gevent.Greenlet(self._call_on, self._pools[number % 4]) for number in range(callers)
         ]
-        self._is_ending = False
 
     def _call_on(self, pool: razorg.FailoverPool) -> None:
-        while not self._is_ending:
+        while not self.is_ending:
             call_id = self._history.begin("record")
             try:
                 value = pool.send(RECORD, call_id).get().decode(int)
@@ -75,14 +75,8 @@ class Recording:
             else:
                 self._history.ok(call_id, value)
 
-    def __enter__(self) -> Recording:
-        for greenlet in self._greenlets:
-            greenlet.start()
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self._is_ending = True
-        gevent.joinall(self._greenlets, timeout=PATIENCE)
+        super().__exit__()
         for pool in self._pools:
             pool.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import gevent
@@ -31,11 +32,14 @@ def nodes() -> list[Node]:
     return [Node("slow", 0.02), Node("quick"), Node("swift")]
 
 
-def started(nodes: list[Node]) -> list[razorg.RpcServer]:
+@pytest.fixture
+def servers(nodes: list[Node]) -> Iterator[list[razorg.RpcServer]]:
     servers = [razorg.RpcServer(memory_url(), [node]) for node in nodes]
     for server in servers:
         server.start()
-    return servers
+    yield servers
+    for server in servers:
+        server.stop(0)
 
 
 def asked(pool: razorg.FailoverPool, count: int, callers: int = 6) -> Counter[str]:
@@ -52,80 +56,60 @@ def asked(pool: razorg.FailoverPool, count: int, callers: int = 6) -> Counter[st
     return names
 
 
-def test_the_slow_one_gets_fewer_calls(nodes: list[Node]) -> None:
-    servers = started(nodes)
-    try:
-        with razorg.connect([server.addresses[0] for server in servers], mode="balanced") as pool:
-            asked(pool, 60)
-            names = asked(pool, 600)
-            assert names["slow"] < 0.5 * min(names["quick"], names["swift"])
-            assert sum(names.values()) == 600
-            futures = [razorg.submit(pool.client(Node).who) for _ in range(90)]
-            assert Counter(future.get(10) for future in futures)["slow"] < 45
-    finally:
-        for server in servers:
-            server.stop(0)
+def test_the_slow_one_gets_fewer_calls(nodes: list[Node], servers: list[razorg.RpcServer]) -> None:
+    with razorg.connect([server.addresses[0] for server in servers], mode="balanced") as pool:
+        asked(pool, 60)
+        names = asked(pool, 600)
+        assert names["slow"] < 0.5 * min(names["quick"], names["swift"])
+        assert sum(names.values()) == 600
+        futures = [razorg.submit(pool.client(Node).who) for _ in range(90)]
+        assert Counter(future.get(10) for future in futures)["slow"] < 45
 
 
-def test_the_one_that_fails_is_left_alone_and_tried_again(nodes: list[Node]) -> None:
-    servers = started(nodes)
-    try:
-        with razorg.connect([server.addresses[0] for server in servers], mode="balanced") as pool:
-            asked(pool, 60)
-            nodes[1].fails = True
-            part = pool._in_use()[0]
-            part._ticker.discard(part)  # it is looked when the test says so
-            assert asked(pool, 300)["failed"] >= 10
-            part._routing.look(1_000_000.0)
-            assert [place.address for place in part._routing.ejected()] == servers[1].addresses
-            assert asked(pool, 120)["failed"] == 0
-            nodes[1].fails = False
-            part._routing.look(1_000_011.0)
-            assert part._routing.ejected() == []
-            assert asked(pool, 900, callers=60)["quick"] > 0
-    finally:
-        for server in servers:
-            server.stop(0)
+def test_the_one_that_fails_is_left_alone_and_tried_again(nodes: list[Node], servers: list[razorg.RpcServer]) -> None:
+    with razorg.connect([server.addresses[0] for server in servers], mode="balanced") as pool:
+        asked(pool, 60)
+        nodes[1].fails = True
+        part = pool._in_use()[0]
+        part._ticker.discard(part)  # it is looked when the test says so
+        assert asked(pool, 300)["failed"] >= 10
+        part._routing.look(1_000_000.0)
+        assert [place.address for place in part._routing.ejected()] == servers[1].addresses
+        assert asked(pool, 120)["failed"] == 0
+        nodes[1].fails = False
+        part._routing.look(1_000_011.0)
+        assert part._routing.ejected() == []
+        assert asked(pool, 900, callers=60)["quick"] > 0
 
 
-def test_a_node_that_is_gone_costs_no_call(nodes: list[Node]) -> None:
-    servers = started(nodes)
-    try:
-        with razorg.connect([server.addresses[0] for server in servers], mode="balanced") as pool:
-            asked(pool, 60)
-            servers[2].stop(0)
-            wait_until(lambda: servers[2].connections == 0)
-            names = asked(pool, 120)
-            assert names["swift"] == names["failed"] == 0
-            pool.update_addresses([servers[0].addresses[0]])
-            assert set(asked(pool, 12)) == {"slow"}
-    finally:
-        for server in servers:
-            server.stop(0)
+def test_a_node_that_is_gone_costs_no_call(nodes: list[Node], servers: list[razorg.RpcServer]) -> None:
+    with razorg.connect([server.addresses[0] for server in servers], mode="balanced") as pool:
+        asked(pool, 60)
+        servers[2].stop(0)
+        wait_until(lambda: servers[2].connections == 0)
+        names = asked(pool, 120)
+        assert names["swift"] == names["failed"] == 0
+        pool.update_addresses([servers[0].addresses[0]])
+        assert set(asked(pool, 12)) == {"slow"}
 
 
-def test_who_finds_no_room_waits_at_the_good_nodes(nodes: list[Node]) -> None:
+def test_who_finds_no_room_waits_at_the_good_nodes(nodes: list[Node], servers: list[razorg.RpcServer]) -> None:
     for node in nodes:
         node.seconds = 0.05
-    servers = started(nodes)
-    try:
-        urls = [server.addresses[0] for server in servers]
-        with razorg.connect(urls, mode="balanced", window=2, max_connections=1) as pool:
-            asked(pool, 30)
-            part = pool._in_use()[0]
-            part._ticker.discard(part)
-            ejected = part._places[next(at for at in part._places if str(at) == urls[1])]
-            for place in part.places():
-                assert place.meter is not None
-                for _ in range(20):
-                    place.meter.failed() if place is ejected else place.meter.succeeded(0.05)
-            part._routing.look(1_000_000.0)
-            assert part._routing.ejected() == [ejected]
-            names = asked(pool, 60, callers=20)
-            assert names["quick"] == 0 and sum(names.values()) == 60
-    finally:
-        for server in servers:
-            server.stop(0)
+    urls = [server.addresses[0] for server in servers]
+    with razorg.connect(urls, mode="balanced", window=2, max_connections=1) as pool:
+        asked(pool, 30)
+        part = pool._in_use()[0]
+        part._ticker.discard(part)
+        ejected = part._places[next(at for at in part._places if str(at) == urls[1])]
+        for place in part.places():
+            assert place.meter is not None
+            for _ in range(20):
+                place.meter.failed() if place is ejected else place.meter.succeeded(0.05)
+        part._routing.look(1_000_000.0)
+        assert part._routing.ejected() == [ejected]
+        names = asked(pool, 60, callers=20)
+        assert names["quick"] == 0 and sum(names.values()) == 60
 
 
 @pytest.mark.parametrize("how", ["call", "submit", "send"])
@@ -137,8 +121,7 @@ def test_the_time_to_connect_speaks_against_no_node(how: str, monkeypatch: pytes
         return connect(*args, **settings)
 
     monkeypatch.setattr(opening, "ClientStream", slowly)
-    (server,) = started([Node("a")])
-    try:
+    with razorg.RpcServer(memory_url(), [Node("a")]) as server:
         with razorg.connect(server.addresses, mode="balanced") as pool:
             done: list[Any] = []
             if how == "call":
@@ -150,5 +133,3 @@ def test_the_time_to_connect_speaks_against_no_node(how: str, monkeypatch: pytes
                 wait_until(lambda: done)
             (place,) = part_of(pool)._places.values()
             assert 0 < place.meter.latency < 0.45
-    finally:
-        server.stop(0)

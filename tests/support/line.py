@@ -10,6 +10,7 @@ import subprocess
 import sys
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import TypeVar
 
 import gevent
 from gevent.socket import wait_read
@@ -18,6 +19,8 @@ import razorg
 from support.history import Execution, History
 from support.node_main import Witness
 from support.nodes import PATIENCE, eventually
+
+_Self = TypeVar("_Self", bound="UntilTheEnd")
 
 
 class Line:
@@ -114,22 +117,40 @@ def pid_on(page: int) -> int:
         connection.close()
 
 
-class Newcomers:
+class UntilTheEnd:
+    """Greenlets that go on while ``is_ending`` is not set; as a context."""
+
+    def __init__(self) -> None:
+        self.is_ending = False
+        #: Not started yet.
+        self.greenlets: list[gevent.Greenlet] = []
+
+    def __enter__(self: _Self) -> _Self:
+        for greenlet in self.greenlets:
+            greenlet.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.is_ending = True
+        gevent.joinall(self.greenlets, timeout=PATIENCE)
+
+
+class Newcomers(UntilTheEnd):
     """Clients that connect all the time: some say nothing, some make one call; as a context."""
 
     def __init__(self, address: str, history: History) -> None:
+        super().__init__()
         host, port = address.removeprefix("tcp://").split(":")
         self._target = (host, int(port))
         self._address = address
         self._history = history
-        self._is_ending = False
         self.refused: list[OSError] = []
         self.connected = 0
-        self._greenlets = [gevent.Greenlet(self._connect)]
-        self._greenlets += [gevent.Greenlet(self._call) for _ in range(3)]
+        self.greenlets = [gevent.Greenlet(self._connect)]
+        self.greenlets += [gevent.Greenlet(self._call) for _ in range(3)]
 
     def _connect(self) -> None:
-        while not self._is_ending:
+        while not self.is_ending:
             try:
                 gevent.socket.create_connection(self._target, timeout=PATIENCE).close()
                 self.connected += 1
@@ -138,7 +159,7 @@ class Newcomers:
             gevent.sleep(0.001)
 
     def _call(self) -> None:
-        while not self._is_ending:
+        while not self.is_ending:
             call_id = self._history.begin("read", idempotent=True, retries=3)
             with razorg.connect([self._address]) as pool:
                 try:
@@ -146,12 +167,3 @@ class Newcomers:
                 except Exception as error:
                     self._history.failed(call_id, error)
             gevent.sleep(0.002)
-
-    def __enter__(self) -> Newcomers:
-        for greenlet in self._greenlets:
-            greenlet.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_ending = True
-        gevent.joinall(self._greenlets, timeout=PATIENCE)
