@@ -69,7 +69,9 @@ class ZooKeeperEntry(ZooKeeperSession):
     def failed(self, error: Exception) -> None:
         self._registration.lost(str(error))
 
-    def is_over(self) -> None:
+    def over(self, is_known: bool) -> None:
+        if not is_known:
+            self._registration.lost("the end of its session was not acknowledged")
         self._registration.over()
 
 
@@ -128,5 +130,5 @@ class ZooKeeperClaim(ZooKeeperSession):
         if state == KazooState.LOST:
             self._election.told(False)
 
-    def is_over(self) -> None:
+    def over(self, is_known: bool) -> None:
         self._election.over()

@@ -15,7 +15,7 @@ import gevent.socket
 from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException
 from kazoo.handlers.gevent import SequentialGeventHandler
-from kazoo.protocol.connection import ConnectionHandler
+from kazoo.protocol.connection import CLOSE_RESPONSE, ConnectionHandler
 from kazoo.protocol.serialization import Connect
 from kazoo.protocol.states import KazooState
 
@@ -37,15 +37,23 @@ _QUIET.propagate = False  # what matters is told by the pool and the server, in 
 
 
 class _Connection(ConnectionHandler):  # type: ignore[misc]
-    """kazoo's, which knows what timeout the server has granted, and blocks no thread for names."""
+    """kazoo's, which knows what the server has granted and that it has ended the session, and
+    blocks no thread for names."""
 
     #: After how many seconds of silence the server ends the session.
     granted = 0.0
+    #: Whether the server has said that the session is over: what was ephemeral is gone.
+    is_ended = False
 
     def _invoke(self, timeout: float, request: Any, xid: Any = None) -> Any:
         answered: Any = super()._invoke(timeout, request, xid)
         if isinstance(request, Connect):
             self.granted = answered[0].time_out / 1000
+        return answered
+
+    def _read_response(self, *args: Any) -> Any:
+        answered: Any = super()._read_response(*args)
+        self.is_ended = self.is_ended or answered == CLOSE_RESPONSE
         return answered
 
     def _expand_client_hosts(self) -> list[tuple[str, str, int]]:
@@ -127,9 +135,6 @@ class ZooKeeperSession:
     def state_changed(self, client: KazooClient, state: str) -> None:
         """kazoo's own word: CONNECTED, SUSPENDED or LOST.  Must not block."""
 
-    def ended(self, client: KazooClient) -> None:
-        """The last thing before the session is closed."""
-
     def _run(self, loop: Loop) -> None:
         self._loop = loop  # it may run before ``begin`` has it
         client = client_of(self._hosts, self.where.timeout)
@@ -141,17 +146,15 @@ class ZooKeeperSession:
                 loop.wait(_FIRST_SECONDS)
             while not loop.is_closing:
                 loop.wait(self._turn(client))
-            if client.connected:
-                self._guarded(lambda: self.ended(client))
         finally:
             try:
                 client.stop()
                 client.close()
             finally:
-                self.is_over()
+                self.over(client._connection.is_ended)
 
-    def is_over(self) -> None:
-        """Nothing of the session is left."""
+    def over(self, is_known: bool) -> None:
+        """Nothing of the session is left here, and, if that ``is_known``, in ZooKeeper."""
 
     def _turn(self, client: KazooClient) -> float:
         """One step, or why there is none; for how long there is nothing to do."""

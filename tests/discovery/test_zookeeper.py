@@ -8,10 +8,12 @@ from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import gevent.socket
 import pytest
 from support.nodes import eventually
 
+import razorg
 from razorg.discovery import election
 from razorg.discovery import zookeeper_keep as keep
 from razorg.discovery import zookeeper_session as session
@@ -22,6 +24,12 @@ LIMIT = 20.0
 @pytest.fixture(scope="module")
 def zookeeper(engines: Callable[[str], Any]) -> Any:
     return engines("zk")
+
+
+@razorg.service
+class Cal:
+    def nothing(self) -> None:
+        pass
 
 
 class Answered:
@@ -94,3 +102,24 @@ def test_names_are_resolved_beside_the_io_thread(monkeypatch: pytest.MonkeyPatch
     client = session.client_of("known.example:1,unknown.example:2", 10.0)
     assert client._connection._expand_client_hosts() == [("known.example", "127.0.0.5", 1)]
     client.close()
+
+
+def test_an_end_that_was_not_acknowledged_is_told(zookeeper: Any, caplog: pytest.LogCaptureFixture) -> None:
+    server = razorg.RpcServer("tcp://127.0.0.1:0", [Cal()], register=zookeeper.url())
+    server.start()
+    (registration,) = server.registrations
+    eventually(lambda: registration.is_held, LIMIT, "it is there")
+    zookeeper.pause()
+    stopping = gevent.spawn(server.stop)
+    eventually(lambda: registration._keeper._loop.is_closing, LIMIT, "it is to be taken out")
+    zookeeper.kill()
+    try:
+        stopping.get()
+        lines = [record.getMessage() for record in caplog.records if record.name == "razorg"]
+        assert [server.addresses[0] in line and zookeeper.url() in line for line in lines] == [True]
+    finally:
+        zookeeper.start()
+    eventually(lambda: not zookeeper.entries(), LIMIT, "ZooKeeper takes it out by itself")
+    with razorg.RpcServer("tcp://127.0.0.1:0", [Cal()], register=zookeeper.url()) as other:
+        eventually(lambda: other.registrations[0].is_held, LIMIT, "it is there")
+    assert [record.getMessage() for record in caplog.records if record.name == "razorg"] == lines

@@ -49,6 +49,11 @@ class Engine:
         except AssertionError:
             raise AssertionError(self._log.read_text()[-3000:]) from None
 
+    def pause(self) -> None:
+        """SIGSTOP: it is there, and says nothing; ``kill`` ends it all the same."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""
         process = self._process
