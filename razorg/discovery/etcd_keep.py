@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import uuid
 from time import monotonic
 
 from etcd3gw.client import Etcd3Client
@@ -12,7 +11,7 @@ from etcd3gw.lease import Lease
 from razorg.discovery.etcd_watch import ANSWER_SECONDS, FAILURES, PrefixWatch, client_of, failure
 from razorg.discovery.keeping import Election, Registration
 from razorg.discovery.loop import Loop
-from razorg.discovery.node import Node, leader_of
+from razorg.discovery.node import Node, entry_name, leader_of
 from razorg.discovery.registry import EngineUrl
 
 #: How long to wait when none of the hosts has answered.
@@ -134,8 +133,7 @@ class EtcdEntry(LeasedKey):
 
     def __init__(self, url: str, node: Node, once: bool, registration: Registration) -> None:
         self._registration = registration
-        name = node.address.replace("/", "_") if once else f"node-{uuid.uuid4().hex}"
-        super().__init__(url, name, node.dump(), exclusive=once)
+        super().__init__(url, entry_name(node, once), node.dump(), exclusive=once)
         self._watch = PrefixWatch(self._where, self._key, self._seen, _ignore) if once else None
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Union
@@ -70,6 +71,11 @@ class Resolver(Protocol):
 
     def close(self) -> None:
         """Call back no more.  From any thread; never blocks; idempotent."""
+
+
+def entry_name(node: Node, once: bool) -> str:
+    """What an engine keeps the node under: with ``once`` the address, else a name of its own."""
+    return node.address.replace("/", "_") if once else f"node-{uuid.uuid4().hex}"
 
 
 def checked_url(address: object, scheme: str = "tcp") -> str:

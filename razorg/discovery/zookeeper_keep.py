@@ -10,7 +10,7 @@ from kazoo.exceptions import NodeExistsError, NoNodeError
 from kazoo.protocol.states import KazooState, ZnodeStat
 
 from razorg.discovery.keeping import Election, Registration
-from razorg.discovery.node import Node, leader_of
+from razorg.discovery.node import Node, entry_name, leader_of
 from razorg.discovery.zookeeper_session import (
     ZooKeeperSession,
     answer,
@@ -38,8 +38,7 @@ class ZooKeeperEntry(ZooKeeperSession):
         super().__init__(url)
         self._data = node.dump()
         self._once = once
-        name = node.address.replace("/", "_") if once else f"node-{uuid.uuid4().hex}"
-        self._path = f"{self.where.path}/{name}"
+        self._path = f"{self.where.path}/{entry_name(node, once)}"
         self._registration = registration
         self.begin()
 
