@@ -12,6 +12,7 @@ from razorg.errors import AccessDenied
 from razorg.link.reading import FrameReader
 from razorg.link.seldom import Seldom
 from razorg.link.writing import FrameWriter
+from razorg.server.answers import ACCESS_DENIED
 from razorg.server.peer import Peer
 from razorg.transport.base import Connection
 from razorg.wire.encoder import error_frame
@@ -22,7 +23,6 @@ Authenticate = Callable[[Peer], Any]
 
 #: What is read of a peer that was turned away, to answer it.
 _LIMITS = Limits(max_msg_bytes=64 * KIB, max_blob_bytes=64 * KIB)
-_DENIED = AccessDenied.wire.encode()
 
 
 class Admission:
@@ -74,7 +74,7 @@ class Admission:
         """
         with gevent.Timeout(self._timeout, False):  # pyright: ignore[reportArgumentType]
             requests = FrameReader(conn, RequestParser(_LIMITS)).read() or ()
-            FrameWriter(conn).write([error_frame(fields[0], _DENIED) for fields in requests])
+            FrameWriter(conn).write([error_frame(fields[0], ACCESS_DENIED) for fields in requests])
 
     def _shake_hands(self, handshake: Callable[[], None], peer: Peer) -> None:
         late = gevent.Timeout.start_new(self._timeout)

@@ -20,6 +20,7 @@ from razorg.wire.encoder import check_sizes, error_frame, number_frame
 from razorg.wire.heads import FLAG_AT, FLAG_ERROR, RESPONSE_HEAD, Frame
 
 INTERNAL_ERROR = InternalError.wire.encode()
+ACCESS_DENIED = AccessDenied.wire.encode()
 
 #: What a Dispatch says of the request, and not of its own failure.
 _REFUSALS = (AccessDenied, MethodNotFound, ServiceNotFound)

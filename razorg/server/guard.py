@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from razorg.errors import AccessDenied
-from razorg.server.answers import failure_frame
+from razorg.server.answers import ACCESS_DENIED, failure_frame
 from razorg.server.dispatch import Dispatch, DispatchAround
 from razorg.server.peer import Peer
 from razorg.server.requester import Requester
@@ -15,8 +14,6 @@ from razorg.wire.heads import RequestFields
 #: ``authorize(peer, action, requires)`` says whether the peer may call the action, for which its
 #: method asks for ``requires`` (None: it asks for nothing).
 Authorize = Callable[[Peer, "int | str", "str | None"], bool]
-
-_DENIED = AccessDenied.wire.encode()
 
 
 class Guard(DispatchAround):
@@ -45,7 +42,7 @@ class Guard(DispatchAround):
             self._dispatch.handle(session, fields)
         else:
             session.seldom.warning("%s may not call %r", session.peer, action)
-            session.answer(error_frame(seq, _DENIED))
+            session.answer(error_frame(seq, ACCESS_DENIED))
 
     def _allows(self, peer: Peer, action: int | str) -> bool:
         requires = self._requires.get(action)
