@@ -51,8 +51,8 @@ class _Connection(ConnectionHandler):  # type: ignore[misc]
             self.granted = answered[0].time_out / 1000
         return answered
 
-    def _read_response(self, *args: Any) -> Any:
-        answered: Any = super()._read_response(*args)
+    def _read_response(self, header: Any, buffer: bytes, offset: int) -> Any:
+        answered: Any = super()._read_response(header, buffer, offset)
         self.is_ended = self.is_ended or answered == CLOSE_RESPONSE
         return answered
 
@@ -137,7 +137,7 @@ class ZooKeeperSession:
 
     def _run(self, loop: Loop) -> None:
         self._loop = loop  # it may run before ``begin`` has it
-        client = client_of(self._hosts, self.where.timeout)
+        client: Any = client_of(self._hosts, self.where.timeout)
         client.add_listener(lambda state: self._listener(client, state))
         try:
             client.start_async()
