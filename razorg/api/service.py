@@ -139,7 +139,9 @@ def service(
 def service(cls: Any = None, /, *, name: str | None = None, requires: str | None = None) -> Any:
     """Make a class a service: its public methods are what clients can call.
 
-    ``requires`` holds for those of its methods that have none of their own.
+    ``requires`` holds for those of its methods that have none of their own.  What a service that
+    it extends requires goes on to hold; a method that overrides can require something else, and
+    never nothing.
 
     TypeError for what cannot be called over the wire: no methods at all, ``*args``,
     ``**kwargs``, keyword-only parameters, annotations that do not travel.
@@ -169,8 +171,9 @@ def make_spec(
     spec = ServiceSpec(wire_name, cls)
     for attribute, function in _public_functions(cls).items():
         made = _method_spec(spec, attribute, function, local_names)
-        if made.options.requires is None and requires is not None:
-            made = replace(made, options=replace(made.options, requires=requires))
+        if made.options.requires is None:
+            lock = _lock(cls, attribute, function, requires)
+            made = replace(made, options=replace(made.options, requires=lock))
         spec.methods[attribute] = made
     if not spec.methods:
         raise TypeError(f"service {cls.__name__} has no methods")
@@ -217,6 +220,18 @@ def check_override(spec: MethodSpec, function: Any) -> None:
                 f"{where}: {name}={mine!r} belongs on the class that carries @service, where "
                 f"{spec.action} says {said!r}"
             )
+
+
+def _lock(cls: type, attribute: str, function: Any, requires: str | None) -> str | None:
+    """What a method requires that does not say so itself; ``requires`` is what its class says."""
+    for base in cls.__mro__[1:]:
+        spec = base.__dict__.get(_SPEC)
+        extended = spec.methods.get(attribute) if spec is not None else None
+        if extended is not None:
+            theirs: str | None = extended.options.requires
+            is_inherited = getattr(base, attribute) is function
+            return (theirs or requires) if is_inherited else (requires or theirs)
+    return requires
 
 
 def _check_requires(requires: object) -> None:

@@ -190,6 +190,58 @@ def test_an_implementation_has_what_its_interface_requires() -> None:
         denied(pool.client(Door).enter)
 
 
+def test_a_service_that_extends_another_keeps_its_locks() -> None:
+    @razorg.service(requires="admin")
+    class Base:
+        def drop(self) -> str:
+            return "dropped"
+
+        @razorg.method(requires="owner")
+        def sell(self) -> str:
+            return "sold"
+
+        def rename(self) -> str:
+            return "renamed"
+
+    @razorg.service
+    class Plain(Base):
+        def look(self) -> str:
+            return "seen"
+
+        @razorg.method(idempotent=True)
+        def rename(self) -> str:
+            return "renamed otherwise"
+
+    @razorg.service(requires="staff")
+    class Staffed(Plain):
+        def look(self) -> str:
+            return "seen by staff"
+
+        def rename(self) -> str:
+            return "renamed by staff"
+
+    @razorg.service
+    class Open:
+        def look(self) -> str:
+            return "seen"
+
+    @razorg.service(requires="staff")
+    class Closed(Open):
+        pass
+
+    def locks(cls: type) -> dict[str, str | None]:
+        with razorg.RpcServer(memory_url(), [cls()]) as server, razorg.connect(server.addresses[0]) as pool:
+            methods = pool.call("Razorg.describe")[cls.__name__]["methods"]
+            for name, told in methods.items():
+                if told["requires"] is not None:
+                    denied(getattr(pool.client(cls), name))
+            return {name: told["requires"] for name, told in methods.items()}
+
+    assert locks(Plain) == {"drop": "admin", "sell": "owner", "rename": "admin", "look": None}
+    assert locks(Staffed) == {"drop": "admin", "sell": "owner", "rename": "staff", "look": "staff"}
+    assert locks(Closed) == {"look": "staff"}
+
+
 @pytest.mark.parametrize("action", [
     "Shop._private", "Shop.__init__", "Shop.__class__", "Shop.secret", "Shop.gate", "Shop.gate.set", "Shop.sold",
     "Shop.price.__call__", "Shop.", ".price", "Vault.price", "Razorg._services", "Razorg.__init__",
