@@ -8,14 +8,16 @@ from typing import Any
 import gevent
 
 from razorg.config import KIB, Limits
-from razorg.errors import AccessDenied
+from razorg.errors import AccessDenied, RemoteProtocolError
 from razorg.link.reading import FrameReader
 from razorg.link.seldom import Seldom
 from razorg.link.writing import FrameWriter
 from razorg.server.answers import ACCESS_DENIED
+from razorg.server.http import START_BYTES, refusal
 from razorg.server.peer import Peer
 from razorg.transport.base import Connection
 from razorg.wire.encoder import error_frame
+from razorg.wire.heads import Frame
 from razorg.wire.parser import RequestParser
 
 #: ``authenticate(peer)`` gives the identity of a peer; what it raises keeps the peer out.
@@ -67,14 +69,25 @@ class Admission:
             late.close()
         return False
 
-    def turn_away(self, conn: Connection) -> None:
-        """Answer what the peer asks first with AccessDenied; blocks, for the read timeout at most.
+    def turn_away(self, conn: Connection, peer: Peer) -> None:
+        """Answer what the peer asks first with AccessDenied; blocks, for the read timeout at most
+        in each step.
 
         It is read with small limits of its own: nobody knows who this is.
         """
+        answers: list[Frame] = []
+        parser = RequestParser(_LIMITS)
+        try:
+            with gevent.Timeout(self._timeout, False):  # pyright: ignore[reportArgumentType]
+                requests = FrameReader(conn, parser).read() or ()
+                answers += [error_frame(fields[0], ACCESS_DENIED) for fields in requests]
+        except RemoteProtocolError as error:
+            self.seldom.warning("%s broke the protocol, closing: %s", peer, error)
+        page = None if answers else refusal(parser.start_of_rest(START_BYTES))
+        if page is not None:
+            answers.append(page)
         with gevent.Timeout(self._timeout, False):  # pyright: ignore[reportArgumentType]
-            requests = FrameReader(conn, RequestParser(_LIMITS)).read() or ()
-            FrameWriter(conn).write([error_frame(fields[0], ACCESS_DENIED) for fields in requests])
+            FrameWriter(conn).write(answers)
 
     def _shake_hands(self, handshake: Callable[[], None], peer: Peer) -> None:
         late = gevent.Timeout.start_new(self._timeout)

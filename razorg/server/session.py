@@ -61,7 +61,7 @@ class Session(SessionAnswers):
         """The whole life of the connection; ends when it is closed and cleaned up."""
         try:
             if not self._admission.admit(self._conn, self.peer):
-                self._admission.turn_away(self._conn)
+                self._admission.turn_away(self._conn, self.peer)
                 linger(self._conn, LINGER_SECONDS)
                 return
             self._heard_at = monotonic()

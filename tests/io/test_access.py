@@ -320,6 +320,33 @@ def test_a_peer_that_is_kept_out_is_told(
         assert shop.sold == 0
 
 
+@pytest.mark.parametrize("sent, answer", [
+    (b"GET /some/path HTTP/1.1\r\nHost: localhost:7700\r\n\r\n", b"HTTP/1.1 426"),
+    (b"GET / HTTP/1.0\r\n\r\n", b"HTTP/1.1 426"),
+    (b"\x16\x03\x01" + bytes(50), b""),
+    (request(1, "Shop.price", b"\x90")[:20], b""),
+    (b"", b""),
+], ids=["http", "short http", "tls", "half a head", "nothing"])
+@pytest.mark.parametrize("half_closes", [True, False])
+def test_a_peer_that_is_kept_out_and_speaks_something_else(
+    sent: bytes, answer: bytes, half_closes: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def authenticate(peer: razorg.Peer) -> None:
+        raise razorg.AccessDenied
+
+    with served("tcp://127.0.0.1:0", authenticate=authenticate, read_timeout=0.05) as (server, _):
+        for _ in range(3):
+            with ScriptedClient(server.addresses[0]) as client:
+                client.send(sent)
+                if half_closes:
+                    client.half_close()
+                assert client.read_exact(len(answer)) == answer
+                if not answer:
+                    client.expect_eof()
+        wait_until(lambda: server.connections == 0)
+    assert capfd.readouterr().err == ""  # where gevent tells of greenlets that fail
+
+
 def test_of_a_peer_that_is_kept_out_not_much_is_read() -> None:
     def authenticate(peer: razorg.Peer) -> None:
         raise razorg.AccessDenied
