@@ -175,7 +175,7 @@ class Server:
             try:
                 for session in list(self._sessions):
                     session.abort()
-                self._workers.kill()
+                self._workers.kill(self._sessions.values())
             finally:
                 if was_serving:
                     self._ticker.discard(self)

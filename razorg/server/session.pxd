@@ -9,7 +9,6 @@ cdef class Session(SessionAnswers):
     cdef public bint _has_inline
     cdef public object _dispatch_handle
     cdef public object _copy_context
-    cdef public object _last_seq
     cdef public object writer
     cdef public object read_requests
     cdef object _take(self, fields)

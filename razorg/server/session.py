@@ -50,7 +50,6 @@ class Session(SessionAnswers):
         context = serving.context.copy()
         context.run(set_current_peer, peer)
         self._copy_context = context.copy
-        self._last_seq = 0  # of the last request that was read
         self.writer: gevent.Greenlet[[], None] | None = None
         #: How many requests were read, pings included.
         self.read_requests = 0
@@ -82,7 +81,8 @@ class Session(SessionAnswers):
             while (frames := self._reader.read()) is not None:
                 self._heard_at = monotonic()
                 self.read_requests += len(frames)
-                self._last_seq = frames[-1][0]
+                if self._owed:
+                    self._late |= {fields[0] for fields in frames if fields[1] or fields[3]}
                 for fields in frames:
                     self._take(fields)
                 if self._backlog and not self._worker_is_coming:
@@ -167,7 +167,8 @@ class Session(SessionAnswers):
         if self.writer is None:  # it was not let in yet
             self.abort()
         if self._unanswered:
-            self._owed, self._owed_up_to = self._unanswered, self._last_seq
+            self._owed = self._unanswered
+            self._late.clear()
             self._awaits_answers = True
         else:
             self._reader.stop()

@@ -25,7 +25,7 @@ cdef class SessionAnswers:
     cdef public object _answered
     cdef public object _written
     cdef public Py_ssize_t _owed
-    cdef public object _owed_up_to
+    cdef public object _late
     cdef public bint _is_dead
     cdef public object _heard_at
     cpdef object answer(self, frame)

@@ -52,7 +52,7 @@ class SessionAnswers:
         self._answered = Event()  # set while the reader, or the end, awaits answers
         self._written = Event()  # set when answers wait for the writer
         self._owed = 0  # in a drain: those without an answer, of the ones that were read before it
-        self._owed_up_to = 0  # the last of them
+        self._late: set[int] = set()  # and the seqs of those that came since
         self._is_dead = False
         self._heard_at = monotonic()
 
@@ -78,7 +78,12 @@ class SessionAnswers:
 
     def _note_answered(self, frame: Frame) -> None:
         self._answered.set()
-        if self._owed and response_seq(frame) <= self._owed_up_to:
+        if not self._owed:
+            return
+        seq = response_seq(frame)
+        if seq in self._late:
+            self._late.discard(seq)
+        else:
             self._owed -= 1
             if not self._owed:
                 self._reader.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Protocol
 
 import gevent
@@ -51,17 +52,18 @@ class Workers:
         for _ in range(self._idle - self._sessions.qsize() - IDLE_MAX):
             self._sessions.put(None)
 
-    def kill(self) -> None:
-        """End all workers, the running ones with GreenletExit.
+    def kill(self, readers: Iterable[gevent.Greenlet[[], None]] = ()) -> None:
+        """End all workers, and the sessions' readers with what these run inline: GreenletExit.
 
         Blocks until they have ended; a handler that will not end is left after a second.
         """
         self._is_stopped = True
-        workers = list(self._greenlets)
-        gevent.killall(workers, block=False)
-        gevent.joinall(workers, timeout=KILL_SECONDS)
-        if self._greenlets:
-            log.error("%d handlers do not end when they are killed", len(self._greenlets))
+        greenlets = [*self._greenlets, *readers]
+        gevent.killall(greenlets, block=False)
+        gevent.joinall(greenlets, timeout=KILL_SECONDS)
+        left = sum(not greenlet.dead for greenlet in greenlets)
+        if left:
+            log.error("%d handlers do not end when they are killed", left)
 
     def abandon(self) -> None:
         """In a forked child: end all workers but the one that forked, which goes on there.

@@ -124,10 +124,11 @@ def test_stop_lets_accepted_requests_end() -> None:
         server.start()
 
 
-def test_while_a_slow_request_is_waited_for_its_connection_serves() -> None:
+@pytest.mark.parametrize("first, second", [(1, 2), (2000, 1000)])
+def test_while_a_slow_request_is_waited_for_its_connection_serves(first: int, second: int) -> None:
     keep = Keep()
     with RpcServer(memory_url(), dispatch=keep) as server, ScriptedClient(server.addresses[0]) as client:
-        client.send(request(1) + request(2))
+        client.send(request(first) + request(second))
         wait_until(lambda: len(keep.kept) == 2)
         stopping = gevent.spawn(server.stop)
         wait_until(lambda: server.state == "stopping")
@@ -140,10 +141,10 @@ def test_while_a_slow_request_is_waited_for_its_connection_serves() -> None:
         client.send(request(6))
         wait_until(lambda: len(keep.kept) == 3)
         keep.kept.pop(0).ok(blob=bytes(100_000))  # an answer in pieces is one, too
-        assert client.read_reply().seq == 1
-        client.ping(7)  # 2 is not answered
+        assert client.read_reply().seq == first
+        client.ping(7)  # the second is not answered
         keep.kept.pop(0).error("no")
-        assert client.read_reply().seq == 2
+        assert client.read_reply().seq == second
         client.send(request(8))  # too late: those are answered that were waited for
         for _ in range(20):
             gevent.sleep(0)
@@ -193,8 +194,10 @@ def test_stop_over_tcp_loses_no_reply_though_input_is_unread() -> None:
         client.close()
 
 
-def test_stop_kills_what_does_not_end_in_time() -> None:
+@pytest.mark.parametrize("inline", [False, True])
+def test_stop_kills_what_does_not_end_in_time(inline: bool) -> None:
     gate = Gate()
+    gate.inline = inline
     server = RpcServer(memory_url(), dispatch=gate)
     server.start()
     with ClientStream(server.addresses[0]) as stream:
@@ -203,7 +206,7 @@ def test_stop_kills_what_does_not_end_in_time() -> None:
         started = time.monotonic()
         server.stop(timeout=0.01)
         assert time.monotonic() - started < 5
-        assert gate.running == 0
+        assert gate.running == 0 and server.connections == 0
         with pytest.raises(ConnectionLost) as caught:
             future.get(timeout=5)
         assert caught.value.sent == "maybe"
