@@ -68,7 +68,10 @@ def _send(
 ) -> Any:
     if len(arguments) > 1:
         raise click.UsageError("a raw action takes one message")
-    number: int | str = int(action) if action.isdecimal() else action
+    try:
+        number: int | str = int(action) if action.isdecimal() else action
+    except ValueError:  # Python reads so many digits and no more
+        raise click.UsageError(f"an action of {len(action)} digits is too large") from None
     data: bytes | None = None
     if blob is not None:
         data = Path(blob[1:]).read_bytes() if blob.startswith("@") else os.fsencode(blob)

@@ -88,6 +88,11 @@ def connection_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def code_of(error: RpcError) -> tuple[int, str]:
+    """The exit code for an error, and what may help."""
+    return next((code, hint) for kind, code, hint in _HINTS if isinstance(error, kind))
+
+
 @contextmanager
 def errors_told() -> Generator[None, None, None]:
     """End with a line and an exit code instead of a traceback."""
@@ -96,9 +101,8 @@ def errors_told() -> Generator[None, None, None]:
     except EncodeError as error:
         fail(USAGE if error.sent == "no" else SERVER, f"EncodeError: {error}")
     except RpcError as error:
-        for kind, code, hint in _HINTS:
-            if isinstance(error, kind):
-                fail(code, f"{type(error).__name__}: {error}", hint)
+        code, hint = code_of(error)
+        fail(code, f"{type(error).__name__}: {error}", hint)
     except LocalProtocolError as error:
         fail(USAGE, str(error))
     except RemoteProtocolError as error:

@@ -69,6 +69,8 @@ def command(
         if not separator:
             raise click.UsageError(f"--set takes NAME=VALUE, not {setting!r}")
         options[name] = value_of(value)
+    if cert is None and (key or client_ca):
+        raise click.UsageError("--key and --client-ca go with --cert: without it there is no TLS")
     try:
         if cert is not None:
             options["tls"] = ServerTls(cert, key, client_ca=client_ca)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -13,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from razorg.api.pools import ClientPool
-from razorg.cli.connecting import Connect, connection_options
+from razorg.cli.connecting import Connect, code_of, connection_options
 from razorg.cli.described import stats_of
 from razorg.cli.figures import duration, rate
 from razorg.cli.options import Finite
@@ -50,45 +52,59 @@ def command(
 ) -> None:
     """Watch a server: connections, calls, errors and latencies of each method, live.
 
-    The server counts while somebody watches, and for a minute more.  Ctrl-C ends.
+    The server counts while somebody watches, and for a minute more.  Ctrl-C
+    ends.  With --count the exit code tells how the last look ended.
     """
     console = Console(highlight=False)
+    error: RpcError | None = None
     with connect(address, max_connections=1, task_timeout=5.0) as pool:
         if as_json:
-            for looked in _looks(pool, interval, count):
-                server, lines, error = looked
+            for server, lines, error in _looks(pool, interval, count):
                 told = {
                     "server": server,
-                    "error": error,
+                    "error": _words(error),
                     "methods": [one._asdict() for one in lines],
                 }
                 click.echo(to_json(told))
-            return
-        with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
-            for server, lines, error in _looks(pool, interval, count):
-                live.update(_screen(pool.address, server, lines, error, console), refresh=True)
+        else:
+            with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
+                for server, lines, error in _looks(pool, interval, count):
+                    screen = _screen(pool.address, server, lines, _words(error), console)
+                    live.update(screen, refresh=True)
+    if error is not None:
+        sys.exit(code_of(error)[0])
 
 
-def _looks(pool: ClientPool, interval: float, count: int | None) -> Any:
-    """What each look has found: the server's health, the methods' lines, why there are none."""
-    before: dict[str, Any] = {}
+def _words(error: RpcError | None) -> str:
+    return "" if error is None else f"{type(error).__name__}: {error.message}"
+
+
+def _looks(
+    pool: ClientPool, interval: float, count: int | None
+) -> Iterator[tuple[dict[str, Any] | None, list[Line], RpcError | None]]:
+    """What each look has found: the server's health, the methods' lines, why there are none.
+
+    Rates are those since the look before: the first one finds none, and is not given.
+    """
+    before: dict[str, Any] | None = None
     looked_at = monotonic()
-    number = 0
-    while count is None or number <= count:
+    given = 0
+    while True:
         try:
             stats = stats_of(pool)
         except RpcError as error:
-            before = {}
-            yield None, [], f"{type(error).__name__}: {error.message}"
-            number += 1
+            before = None
+            given += 1
+            yield None, [], error
         else:
             now = monotonic()
-            if number or not stats["methods"]:
-                yield stats["server"], _lines(before, stats["methods"], now - looked_at), ""
-            number += 1
+            if before is not None or not stats["methods"]:
+                given += 1
+                yield stats["server"], _lines(before or {}, stats["methods"], now - looked_at), None
             before, looked_at = stats["methods"], now
-        if count is None or number <= count:
-            gevent.sleep(interval)
+        if given == count:
+            return
+        gevent.sleep(interval)
 
 
 def _lines(before: dict[str, Any], methods: dict[str, Any], seconds: float) -> list[Line]:

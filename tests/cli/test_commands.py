@@ -414,8 +414,10 @@ def test_top_as_json_and_a_server_that_is_away() -> None:
         told = json.loads(result.output.splitlines()[-1])
         assert told["server"]["status"] == "serving"
         assert {line["action"] for line in told["methods"]} >= {"Shop.add", "Razorg.stats"}
-    result = run("top", address, "-n", "1", "-i", "0.1", "--json")
-    assert "Unreachable" in json.loads(result.output.splitlines()[0])["error"]
+        assert result.exit_code == 0
+    result = run("top", address, "-n", "2", "-i", "0.1", "--json")
+    assert ["Unreachable" in json.loads(look)["error"] for look in result.output.splitlines()] == [True, True]
+    assert result.exit_code == 3
 
 
 def test_without_click_it_says_what_is_missing() -> None:
