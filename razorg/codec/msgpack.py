@@ -9,7 +9,7 @@ import msgspec
 
 from razorg.codec.base import Codec, Decoder
 from razorg.codec.bins import bin_msg, bin_value
-from razorg.codec.ext import may_hold_timestamp, refuse_timestamps
+from razorg.codec.ext import may_hold_timestamp, plain_list, plain_map, refuse_timestamp
 from razorg.codec.path import ENCODE_FAILURES, encode_error
 from razorg.codec.typed import BUILTIN_TYPES, decoder_with
 from razorg.errors import DecodeError
@@ -37,16 +37,23 @@ def unpack(data: Buffer) -> Any:
     """The plain value; DecodeError.  Arrays cannot be keys of maps: anybody could foresee the
     hashes of the tuples that they would be, and send thousands that are alike."""
     try:
-        value = _unpackb(data, strict_map_key=False, ext_hook=_refuse_ext)
+        if (0xFF in data or data.__class__ is memoryview) and may_hold_timestamp(data):
+            return refuse_timestamp(
+                _unpackb(
+                    data,
+                    strict_map_key=False,
+                    ext_hook=_refuse_ext,
+                    list_hook=plain_list,
+                    object_pairs_hook=plain_map,
+                )
+            )
+        return _unpackb(data, strict_map_key=False, ext_hook=_refuse_ext)
     except msgpack.ExtraData as error:
         raise DecodeError(f"{len(error.extra)} bytes after the value") from None
     except TypeError:
         raise DecodeError("an array or a map cannot be the key of a map") from None
     except _DECODE_FAILURES as error:
         raise DecodeError(f"not msgpack: {str(error) or type(error).__name__}") from None
-    if (0xFF in data or data.__class__ is memoryview) and may_hold_timestamp(data):
-        refuse_timestamps(value)
-    return value
 
 
 def _unpack_bytes(data: Buffer) -> Any:

@@ -7,6 +7,7 @@ import sys
 from datetime import datetime
 from typing import Any
 
+import msgpack
 import msgspec
 import pytest
 
@@ -166,6 +167,13 @@ BROKEN = [
     ("ext_in_array", b"\x91\xc7\x03\x05abc"),
     ("ext_timestamp_32", b"\xd6\xff\0\0\0\x01"),
     ("ext_timestamp_64", b"\xd7\xff\0\0\0\x08\0\0\0\x01"),
+    *(
+        (f"ext_timestamp_{head.hex()}", head + bytes(count - 1) + b"\x01")
+        for count in (4, 8, 12)
+        for head in (
+            b"\xc7%c\xff" % count, b"\xc8\0%c\xff" % count, b"\xc9\0\0\0%c\xff" % count,
+        )
+    ),
 ]
 
 
@@ -176,10 +184,42 @@ def test_broken_bytes_are_decode_errors(codec: Codec, data: bytes, kind: Any) ->
         codec.decode(data, list[Any] if kind == "list" else kind)
 
 
-@pytest.mark.parametrize("data", [b"\xd6\xff\0\0\0\x01", b"\xd4\x05a"])
+EXTS = [(name, data) for name, data in BROKEN if name.startswith("ext_")]
+
+
+@pytest.mark.parametrize("data", [case[1] for case in EXTS], ids=[case[0] for case in EXTS])
 def test_ext_is_no_datetime(codec: Codec, data: bytes) -> None:
+    for kind, sent in [
+        (datetime, data), (list[datetime], b"\x91" + data), (dict[str, datetime], b"\x81\xa1a" + data),
+        (Any, b"\x91\x91" + data), (Any, b"\x81\xa1a\x91" + data), (Any, b"\x81" + data + b"\x01"),
+        (dict[datetime, int], b"\x81" + data + b"\x01"),
+    ]:
+        with pytest.raises(DecodeError):
+            codec.decode(sent, kind)
+
+
+@pytest.mark.parametrize("kind", [Any, int, dict[Any, int], dict[datetime, int]], ids=str)
+@pytest.mark.parametrize("data", [case[1] for case in EXTS], ids=[case[0] for case in EXTS])
+def test_no_timestamp_is_hashed(
+    codec: Codec, data: bytes, kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hash is that of a tuple of two numbers: a peer could send thousands that are alike."""
+    hashed: list[Any] = []
+    monkeypatch.setattr(msgpack.Timestamp, "__hash__", lambda self: hashed.append(self) or 1)
     with pytest.raises(DecodeError):
-        codec.decode(data, datetime)
+        codec.decode(b"\x82" + data + b"\x01" + data[:-1] + b"\x02\x01", kind)
+    assert not hashed
+
+
+@pytest.mark.parametrize("mark", [b"\xd6\xff", b"\x04\xff", b"ab"])
+def test_what_looks_like_an_ext_and_is_none(codec: Codec, mark: bytes) -> None:
+    value = {"a": [mark, {"b": (mark + mark).decode("latin-1"), "c": [4, -1, 12, -1]}], 4: -1}
+    assert codec.decode(codec.encode(value)) == value
+    for depth in (500, 1000):  # as deep as without the mark
+        decoded = codec.decode(b"\x91" * depth + msgpack.packb(mark))
+        while isinstance(decoded, list):
+            decoded = decoded[0]
+        assert decoded == mark
 
 
 def test_deep_values_that_fit_come_back(codec: Codec) -> None:
