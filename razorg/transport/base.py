@@ -33,7 +33,8 @@ class Connection(Protocol):
     def write(self, data: Buffer) -> int:
         """Hand over as much as is taken now; returns how many bytes, 0 when there is no room.
 
-        After a part of it was taken the next write begins with the rest.
+        After a part of it was taken the next write begins with the rest.  An OSError says that
+        not a byte of it was handed over: so the caller knows what may have reached the peer.
         """
         ...
 

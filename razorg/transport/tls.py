@@ -52,6 +52,7 @@ class TlsConnection:
         self._tls = tls
         self._incoming, self._outgoing = bios
         self._unsent = memoryview(b"")  # encrypted, and not handed over
+        self._handed_bytes = 0  # encrypted, and handed over
         #: The first byte of what is written next was encrypted already.
         self._is_ahead = False
         self._peeked = b""
@@ -121,13 +122,24 @@ class TlsConnection:
 
     def write(self, data: Buffer) -> int:
         """As of any connection; of what is encrypted and waits for room, the last byte is said
-        not to be taken, so that somebody comes back to hand it over."""
+        not to be taken, so that somebody comes back to hand it over.
+
+        So it is, too, when the connection breaks after a part was handed over: the other end may
+        have that, and who comes back meets the error.
+        """
         if not self._flush():
             return 0
         ahead, self._is_ahead = int(self._is_ahead), False
         rest = memoryview(data)[ahead : ahead + _WRITE_BYTES]
         taken = ahead + (self._tls.write(rest) if len(rest) else 0)
-        if taken and not self._flush():
+        handed_before = self._handed_bytes
+        try:
+            is_whole = self._flush()
+        except OSError:
+            if self._handed_bytes == handed_before:
+                raise
+            is_whole = False
+        if taken and not is_whole:
             self._is_ahead = True
             return taken - 1
         return taken
@@ -222,6 +234,7 @@ class TlsConnection:
             written = self._inner.write(self._unsent)
             if not written:
                 return False
+            self._handed_bytes += written
             self._unsent = self._unsent[written:]
 
     def _flush_all(self) -> None:

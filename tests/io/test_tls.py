@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -22,9 +23,12 @@ from support.peers import ScriptedClient, request, wait_until
 import razorg
 import razorg.tls
 import razorg.transport.tls
+from razorg.client.loops import BatchWriter
 from razorg.tls import ClientTls, ServerTls
 from razorg.transport.memory import memory_pair
 from razorg.transport.tls import TlsConnection
+from razorg.wire.encoder import request_frame
+from razorg.wire.parser import RequestParser
 
 BIG = random.Random(1).randbytes(3_000_000)
 
@@ -539,6 +543,45 @@ def test_who_is_refused_and_floods_lets_others_run(monkeypatch: pytest.MonkeyPat
     conn = TlsConnection(inner, ServerTls(server_file()).wrap(*bios), bios, "tls://flood")
     with pytest.raises(ConnectionError, match="HTTP without TLS"):
         conn.handshake()
+
+
+@pytest.mark.parametrize("room", [0, 1, 20_000, 35_000])
+@pytest.mark.parametrize("blob_at", [None, 0, 20])
+def test_what_the_other_end_may_have_is_not_said_to_be_unsent(room: int, blob_at: int | None) -> None:
+    """The connection breaks after so many encrypted bytes; calls whose frames are given back move,
+    and run twice where the other end has them."""
+    inner = memory_pair()
+    client, server = tls_pair(*inner)
+    write, left = inner[0].write, room
+
+    def write_some(data: Any) -> int:
+        nonlocal left
+        if not left:
+            raise ConnectionResetError("reset")
+        written = write(memoryview(data)[:left])
+        left -= written
+        return written
+
+    inner[0].write = write_some
+    calls = [
+        SimpleNamespace(
+            frame=request_frame((5, b""), seq, 0, b"m" * 1000, b"b" * 50_000 if seq == blob_at else None)
+        )
+        for seq in range(40)
+    ]
+    writer = BatchWriter(client)
+    with pytest.raises(OSError):
+        writer.write_batch(calls)
+    writer.put_back()
+    unsent = {seq for seq, call in enumerate(calls) if call.frame is not None}
+    parser, arrived = RequestParser(razorg.Limits()), set()
+    while data := server.read(100_000):
+        arrived |= {fields[0] for fields in parser.feed(data)}
+    assert not unsent & arrived
+    assert arrived or room < 20_000 or blob_at == 0
+    assert (len(unsent) == len(calls)) == (room == 0)
+    client.close()
+    server.close()
 
 
 def tls_pair(*inner: Any) -> list[Any]:
