@@ -7,6 +7,7 @@ reference, so that both ends of a mixed pair agree on them.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -182,10 +183,10 @@ def configured(config: ConfigT | None, default: type[ConfigT], settings: dict[st
 
 
 def check_timeout(timeout: object) -> None:
-    """TypeError or ValueError for what is neither None nor a number of seconds above 0."""
+    """TypeError or ValueError for what is neither None nor a finite number of seconds above 0."""
     if timeout is None:
         return
     if not isinstance(timeout, (int, float)) or isinstance(timeout, bool):
         raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
-    if not timeout > 0:
-        raise ValueError(f"timeout must be more than 0 seconds, not {timeout!r}")
+    if not 0 < timeout < math.inf:
+        raise ValueError(f"timeout must be more than 0 seconds, and finite, not {timeout!r}")

@@ -19,13 +19,11 @@ from razorg.config import ClientConfig
 from razorg.core.balancing import aperture
 from razorg.core.chain import Interceptor
 from razorg.core.figures import Observer
-from razorg.core.method import Method
 from razorg.core.routing import Mode, check_mode
 from razorg.discovery.following import Following
 from razorg.discovery.node import Node, Snapshot
 from razorg.discovery.registry import resolver_maker
 from razorg.transport.address import Address
-from razorg.wire.heads import Msg
 
 log = logging.getLogger("razorg")
 
@@ -153,12 +151,11 @@ class FollowingPool(FailoverPool):
     def _describe(self, parts: list[StreamFailover]) -> str:
         return f"{self._following.describe()}, {super()._describe(parts)}"
 
-    def _from_elsewhere(self, name: str, *args: Any) -> Any:
-        self._wait_for_nodes(self.config.connect_timeout)
-        return super()._from_elsewhere(name, *args)
-
-    def _call_from_elsewhere(
-        self, name: str, method: Method, msg: Msg, timeout: float | None
+    def _elsewhere(
+        self,
+        do: Callable[[StreamFailover, float | None], Any],
+        name: str,
+        timeout: float | None,
     ) -> Any:
         if self._following.snapshot is None:
             started = monotonic()
@@ -167,7 +164,7 @@ class FollowingPool(FailoverPool):
             timeout = max(limit - (monotonic() - started), 0.001)
         elif not self._following.is_started:
             self._following.start()
-        return super()._call_from_elsewhere(name, method, msg, timeout)
+        return super()._elsewhere(do, name, timeout)
 
     def _wait_for_nodes(self, seconds: float) -> None:
         self._check_open()

@@ -11,7 +11,7 @@ from razorg.client.failover import StreamFailover
 from razorg.client.pool import StreamPool
 from razorg.client.shared import SharedPool
 from razorg.codec.base import Codec
-from razorg.config import ClientConfig
+from razorg.config import ClientConfig, check_timeout
 from razorg.core.chain import Interceptor
 from razorg.core.figures import Observer
 from razorg.core.routing import Mode, check_mode
@@ -49,8 +49,11 @@ class ClientPool(ServiceCalls, SharedPool[StreamPool]):
 
         Raises CallTimeout after ``timeout`` (default: ``read_timeout``), Unreachable.
         """
+        check_timeout(timeout)
         timeout = self.config.read_timeout if timeout is None else timeout
-        seconds: float = self._from_elsewhere("ping", bounded(timeout, timeout, "ping"))
+        seconds: float = self._elsewhere(
+            lambda part, left: part.ping(left), "ping", bounded(timeout, timeout, "ping")
+        )
         return seconds
 
     def _make_part(self) -> StreamPool:

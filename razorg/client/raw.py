@@ -35,7 +35,7 @@ class RawRequest:
     def with_timeout(self, timeout: float | None) -> RawRequest:
         """The same with another timeout; ValueError for what is none."""
         check_timeout(timeout)
-        return replace(self, timeout=timeout)
+        return self if timeout == self.timeout else replace(self, timeout=timeout)
 
     def call(
         self, address: str, hub: Any, unsent: Channel | None = None

@@ -11,7 +11,7 @@ A part (``pool.py``, ``failover.py``) belongs to one hub, with connections of it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -106,9 +106,13 @@ class SharedPool(HomeCalls, RawActions, Generic[PartT]):
         return self._start_request(request)
 
     def _start_request(self, request: RawRequest) -> Any:
-        if hub_if_any() is not self._home_hub:
-            return self._from_elsewhere("start_request", request)
-        return self._home.start_request(request)
+        if hub_if_any() is self._home_hub:
+            return self._home.start_request(request)
+        return self._elsewhere(
+            lambda part, left: part.start_request(request.with_timeout(left)),
+            request.method.name,
+            request.timeout,
+        )
 
     def close(self, timeout: float | None = None) -> None:
         """Take no more calls, wait for the replies to those in flight, then disconnect.
@@ -138,33 +142,33 @@ class SharedPool(HomeCalls, RawActions, Generic[PartT]):
         for part in parts:
             part.abandon()
 
-    def _from_elsewhere(self, name: str, *args: Any) -> Any:
-        """What a part does for the thread that this is, wherever it has to be done."""
-        hub = hub_here()
-        if hub is None:
-            return run_in_background(self._from_elsewhere, name, *args)
-        return getattr(self._part_of(hub), name)(*args)
-
     def _call_from_elsewhere(
         self, name: str, method: Method, msg: Msg, timeout: float | None
     ) -> Any:
+        return self._elsewhere(
+            lambda part, left: getattr(part, name)(method, msg, left), method.name, timeout
+        )
+
+    def _elsewhere(
+        self, do: Callable[[PartT, float | None], Any], name: str, timeout: float | None
+    ) -> Any:
+        """What a part does for the thread that this is, wherever it has to be done, in the time
+        that is left then.  CallTimeout, with the name, when nothing can be done in that time."""
         hub = hub_here()
         if hub is not None:
-            return getattr(self._part_of(hub), name)(method, msg, timeout)
+            return do(self._part_of(hub), timeout)
         seconds = self.config.task_timeout if timeout is None else timeout
         asked_at = monotonic()
 
-        def call() -> Any:
+        def in_background() -> Any:
             waited = monotonic() - asked_at
             left = timeout if waited < _AT_ONCE_SECONDS else max(seconds - waited, 0.001)
-            return self._call_from_elsewhere(name, method, msg, left)
+            return self._elsewhere(do, name, left)
 
         try:
-            return run_in_background(call, patience=min(seconds, PATIENCE_SECONDS))
+            return run_in_background(in_background, patience=min(seconds, PATIENCE_SECONDS))
         except NotRunning:
-            raise CallTimeout(
-                "something blocks the I/O thread", sent="no", method=method.name
-            ) from None
+            raise CallTimeout("something blocks the I/O thread", sent="no", method=name) from None
 
     def _part_of(self, hub: Any) -> PartT:
         """The part of this thread's hub."""

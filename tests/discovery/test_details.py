@@ -18,6 +18,7 @@ import pytest
 from support.nameserver import Nameserver
 from support.nodes import eventually
 from support.pools import part_of
+from support.threads import in_thread
 
 import razorg
 from razorg.core.routing import Meter
@@ -366,6 +367,21 @@ def test_the_first_call_starts_the_resolver_and_close_ends_it(told: Told) -> Non
             pool.client(Name).of()
         told.tell(Snapshot((Node("memory://other"),)))
         assert told.watches == 1
+
+
+@pytest.mark.parametrize("use", [
+    lambda pool: razorg.with_options(pool.client(Name), timeout=0.05).of(), lambda pool: pool.send(1, timeout=0.05).get(),
+    lambda pool: razorg.submit(razorg.with_options(pool.client(Name), timeout=0.05).of).get(),
+], ids=["method", "send", "submit"])
+@pytest.mark.parametrize("native", [False, True])
+def test_a_call_waits_no_longer_for_the_first_answer_than_it_may_take(use: Any, native: bool) -> None:
+    class Silent(Told):
+        def watch(self, callback: Any) -> None:
+            pass
+
+    razorg.register_resolver("silent", lambda url: Silent(Snapshot(())))
+    with razorg.connect("silent://x") as pool, pytest.raises(razorg.Unreachable, match="no answer within 0.0"):
+        in_thread(use, pool) if native else use(pool)
 
 
 def test_a_pool_that_nobody_uses_is_not_followed(told: Told) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gevent
 import pytest
+from support.peers import memory_url
 
 import razorg
 from razorg import (
@@ -273,3 +274,20 @@ def test_wrong_kinds_are_type_errors(wrong: Any) -> None:
 def test_wrong_values_are_value_errors(wrong: Any) -> None:
     with pytest.raises(ValueError):
         wrong()
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("use", [
+    lambda pool, timeout: razorg.with_options(pool.client(Cal), timeout=timeout),
+    lambda pool, timeout: razorg.with_options(pool.client(Cal).add, timeout=timeout),
+    lambda pool, timeout: pool.call("Cal.add", 1, 2, timeout=timeout), lambda pool, timeout: pool.send(1, timeout=timeout),
+    lambda pool, timeout: pool.ping(timeout=timeout), lambda pool, timeout: razorg.deadline(timeout),
+    lambda pool, timeout: razorg.method(timeout=timeout),
+], ids=["client", "method", "call", "send", "ping", "deadline", "declared"])
+def test_a_time_for_a_call_is_finite(timeout: float, use: Any) -> None:
+    """It is when a future began, too, and what it took: inf - inf is nothing."""
+    with RpcServer(memory_url(), [Cal()]) as server, connect(server.addresses[0]) as pool:
+        with pytest.raises(ValueError, match="timeout must be more than 0 seconds, and finite"):
+            use(pool, timeout)
+        assert pool.in_flight == 0
+        assert pool.client(Cal).add(1, 2) == 3

@@ -366,6 +366,35 @@ def test_a_job_that_is_called_off_is_never_done() -> None:
     assert in_thread(run_in_background, len, "abc") == 3 and done == []
 
 
+@pytest.mark.parametrize("use", [
+    lambda pool: razorg.with_options(pool.client(Service), timeout=0.05).double(1),
+    lambda pool: pool.call("Service.double", 1, timeout=0.05), lambda pool: pool.ping(0.05),
+    lambda pool: pool.send("Service.double", 1, timeout=0.05).get(),
+    lambda pool: pool.send("Service.double", 1, timeout=0.05, notify=[].append),
+], ids=["method", "call", "ping", "send", "notify"])
+def test_a_thread_waits_no_longer_for_the_io_thread_than_its_call_may_take(use: Any) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def block() -> None:
+        started.set()
+        go_on.wait()
+
+    with razorg.RpcServer("tcp://127.0.0.1:0", [Service()]) as server, razorg.connect(server.addresses[0]) as pool:
+        in_thread(pool.client(Service).double, 1)
+        before = server.read_requests
+        background_hub().loop.run_callback_threadsafe(block)
+        started.wait()
+        try:
+            thread = NativeThread(use, pool)
+            with pytest.raises(razorg.CallTimeout, match="something blocks the I/O thread") as caught:
+                thread.get()
+        finally:
+            go_on.set()
+        assert caught.value.sent == "no"
+        assert in_thread(pool.client(Service).double, 2) == 4
+        assert server.read_requests == before + 1
+
+
 def test_close_while_another_hub_does_not_run() -> None:
     with razorg.RpcServer("tcp://127.0.0.1:0", [Service()]) as server:
         pool = razorg.connect(server.addresses[0])
