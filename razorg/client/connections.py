@@ -59,9 +59,13 @@ class Connections(Upkeep):
         now = monotonic()
         self._ask(now)
         seconds = self._config.task_timeout if timeout is None else timeout
+        share = seconds
         if self.shares_time and not self._is_answering():
-            seconds /= 2  # and as much is left for the other addresses
-        stream: ClientStream | None = self.line.wait(now + seconds, is_exact=timeout is not None)
+            share /= 2  # and as much is left for the other addresses
+        is_exact = timeout is not None
+        stream: ClientStream | None = self.line.wait(now + share, is_exact)
+        if stream is None and share < seconds and self._is_answering():
+            stream = self.line.wait(now + seconds, is_exact)
         if stream is None:
             raise self._too_late(monotonic() - now)
         self.current = stream

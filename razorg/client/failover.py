@@ -82,6 +82,8 @@ class StreamFailover(RoutedCalls):
 
     def update_addresses(self, addresses: Sequence[Address]) -> None:
         """From now on send calls to these; the others drain.  Never blocks."""
+        if self._is_closed:  # since somebody in another thread has told it
+            return
         self._learned.clear()
         self._use(addresses)
 
@@ -98,6 +100,8 @@ class StreamFailover(RoutedCalls):
         A leader that is told again moves no calls, unless those they went to are gone: a server
         may have pointed elsewhere since.
         """
+        if self._is_closed:
+            return
         self._spares = spares
         self._weights = weights
         used = [*addresses, *spares] if self._uses_spares else [*addresses]

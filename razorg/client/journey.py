@@ -141,4 +141,5 @@ def _send_again(call: Traveller, journey: Journey, place: Place) -> None:
     except Exception as error:  # whatever it is, the call must end, or go on once more
         if isinstance(error, RpcError):
             error.located(call.method.name, place.address)
-        call.settle(error)
+        if not call.is_finished:
+            call.settle(error)

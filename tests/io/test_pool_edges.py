@@ -14,9 +14,10 @@ import pytest
 from gevent.queue import Queue
 from support.peers import ScriptedServer, error, memory_url, reply, wait_until
 from support.pools import part_of
+from support.threads import in_thread
 
 import razorg
-from razorg.transport.address import Address
+from razorg.transport.address import Address, parse_address
 from razorg.transport.memory import MemoryTransport
 
 _schemes = itertools.count(1)
@@ -141,6 +142,18 @@ def test_who_has_little_time_has_some_left_for_the_next_address() -> None:
             with pytest.raises(razorg.Unreachable, match=r"no connection within 0\.[67]"):
                 pool.call("Service.say", "x", timeout=0.6)  # where there is no other it has all
             assert 0.6 <= monotonic() - started < 2
+
+
+def test_what_is_left_for_the_next_address_is_not_lost_when_the_first_one_answers() -> None:
+    """Half of its time a call waits for a connection; then for room it has all that is left."""
+    service, started = Service(), monotonic()
+    with razorg.RpcServer([one := memory_url(), two := memory_url()], [service]):
+        with razorg.connect([one, two], window=1, max_connections=1) as pool:
+            wait = razorg.with_options(pool.client(Service), timeout=3).wait
+            callers = [gevent.spawn(wait) for _ in range(4)]
+            wait_until(lambda: monotonic() - started > 1.6)
+            service.gate.set()
+            gevent.joinall(callers, raise_error=True)
 
 
 def test_a_removed_address_drains_longer_than_task_timeout() -> None:
@@ -295,3 +308,48 @@ def test_a_task_that_failed_on_its_way_gives_its_permit_back_once() -> None:
             for future in busy:
                 future.cancel()
             assert stream._window.counter == 2
+
+
+def test_what_was_cancelled_while_it_looked_for_another_address_has_ended() -> None:
+    connecting, refused = gevent.event.Event(), gevent.event.Event()
+
+    def connect() -> Any:
+        connecting.set()
+        refused.wait()
+        raise ConnectionRefusedError("nobody")
+
+    observer = razorg.Observer()
+    with ScriptedServer() as server, razorg.connect([server.address, own_transport(connect)], observer=observer) as pool:
+        future = pool.send(7, "x", idempotent=True, timeout=5)
+        peer = server.accept()
+        peer.read_request()
+        peer.close()
+        connecting.wait()
+        assert future.cancel()
+        refused.set()
+        wait_until(lambda: "nobody" in repr(pool))
+        gevent.idle()
+        assert future.cancelled()
+        (figures,) = observer.figures
+        assert (figures.calls, figures.errors) == (1, {"CancelledError": 1})
+
+
+@pytest.mark.parametrize("how", ["update_addresses", "follow"])
+def test_addresses_that_come_after_the_end_open_nothing(how: str) -> None:
+    """They are told in the pool's hub, soon: it may have been closed meanwhile."""
+    with razorg.RpcServer([one := memory_url(), two := memory_url()], [Service()]) as server:
+        pool = razorg.connect([one])
+        say = pool.client(Service).say
+        assert say("here") == "here"
+        if how == "update_addresses":
+            in_thread(pool.update_addresses, [two])
+        part, address = part_of(pool), parse_address(two)
+        pool.close()
+        if how == "follow":
+            part.follow([address], [], address, {})
+        for _ in range(3):
+            gevent.idle()
+            with pytest.raises(razorg.LocalProtocolError, match="closed"):
+                say("nobody")
+        wait_until(lambda: server.connections == 0)
+        assert "closed" in repr(pool) and "healthy" not in repr(pool)
