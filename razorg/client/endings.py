@@ -116,7 +116,9 @@ class StreamEndings:
 
     def cancel(self, call: Call, error: BaseException) -> bool:
         """End a call with ``error`` if it is in flight here; its late reply will be dropped."""
-        call.frame = None  # the writer skips it
+        if call.frame is not None:
+            call.frame = None  # the writer skips it
+            self._outbox.unwanted()
         return self._settle(call.seq, error)
 
     def _settle(self, seq: int, outcome: Outcome) -> bool:

@@ -49,9 +49,9 @@ class ClientStream(StreamBeginnings, RawActions):
         pong: AsyncResult[float] = AsyncResult()
         seq = self._in_flight.take_seq()
         self._pings[seq] = pong
-        frame = request_frame((PING, b""), seq, self.config.client_id, b"", None)
+        item = Remainder(request_frame((PING, b""), seq, self.config.client_id, b"", None))
         started = monotonic()
-        self._outbox.put(Remainder(frame))
+        self._outbox.put(item)
         try:
             pong.wait(timeout)
             if not pong.ready():
@@ -60,13 +60,16 @@ class ClientStream(StreamBeginnings, RawActions):
             return float(max(pong_at - started, 0.0))
         finally:
             self._pings.pop(seq, None)
+            if item.frame is not None:
+                item.frame = None
+                self._outbox.unwanted()
 
     def flush(self) -> None:
         """Block until everything queued is with the kernel; ConnectionLost if it cannot be."""
         self._check_thread(may_be_hub=False)
-        self._outbox.wait_written()
-        if self._error is not None:
-            raise self._lost_error("maybe", None)
+        if not self._outbox.wait_written() or self._error is not None:
+            cause = self._error or ConnectionError("closed by this side")
+            raise self._lost_error("maybe", None, cause)
 
     def close(self, timeout: float | None = None) -> None:
         """Send no new requests, wait for the replies to those in flight, then disconnect.

@@ -61,6 +61,38 @@ def test_flush_returns_when_the_kernel_has_all() -> None:
             flushing.get(timeout=PROMPT)
 
 
+def test_flush_does_not_say_of_a_stream_that_was_closed_that_all_was_written() -> None:
+    with linked(write_timeout=1000) as (stream, _):
+        stream.send(2, blob=BLOCKING_BLOB), stream.send(3)
+        flushing = gevent.spawn(stream.flush)
+        wait_until(lambda: flushing.started and not flushing.ready())
+        stream.close(timeout=0)
+        with pytest.raises(ConnectionLost, match="closed by this side"):
+            flushing.get(timeout=PROMPT)
+        with pytest.raises(ConnectionLost):
+            stream.flush()
+
+
+@pytest.mark.parametrize("end", ["cancel", "ping"])
+def test_what_has_ended_does_not_wait_for_the_writer_without_bound(end: str) -> None:
+    with linked(window=3, write_timeout=1000) as (stream, peer):
+        stream.send(2, blob=BLOCKING_BLOB)
+        assert peer.read_exact(1000)
+        waiting = stream.send(3)
+        for _ in range(5000):
+            if end == "cancel":
+                assert stream.send(4).cancel()
+            else:
+                with pytest.raises(CallTimeout):
+                    stream.ping(timeout=0)
+        assert stream.in_flight == 2
+        assert len(stream._outbox._open or ()) < 1010
+        peer.read_exact(32 + len(BLOCKING_BLOB) - 1000)
+        assert peer.read_request().action == 3  # and nothing between
+        peer.send(reply(1) + reply(2))
+        assert waiting.get(timeout=5).msg is None
+
+
 def test_close_lets_calls_in_flight_end() -> None:
     with linked() as (stream, peer):
         futures = [stream.send(2) for _ in range(3)]
