@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
-import types
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar, get_type_hints, overload
 
 from razorg.api.errors import ErrorTable, Raises
+from razorg.api.functions import is_deferred, is_method, public_functions
 from razorg.codec.typed import check_type
 from razorg.config import check_timeout
 
@@ -22,16 +21,6 @@ RESERVED_NAME = "Razorg"
 
 _SPEC = "__razorg_service__"
 _OPTIONS = "__razorg_method__"
-
-#: What looks like a method, and has no one signature that could be told.
-_UNSERVED = (functools.singledispatchmethod, functools.partialmethod)
-#: What a service may have from builtin classes, and does not offer.
-_OF_BUILTINS = (
-    types.BuiltinFunctionType,
-    types.ClassMethodDescriptorType,
-    types.MethodDescriptorType,
-    types.WrapperDescriptorType,
-)
 
 
 @dataclass(frozen=True)
@@ -118,7 +107,7 @@ def method(function: Any = None, /, **options: Any) -> Any:
     ErrorTable(checked.raises)
 
     def decorate(function: Any) -> Any:
-        if not _is_method(function):
+        if not is_method(function):
             raise TypeError(f"@method decorates a function, not {function!r}")
         setattr(function, _OPTIONS, checked)
         return function
@@ -169,7 +158,7 @@ def make_spec(
     """What a class offers as a service; TypeError for what cannot be called over the wire."""
     _check_requires(requires)
     spec = ServiceSpec(wire_name, cls)
-    for attribute, function in _public_functions(cls).items():
+    for attribute, function in public_functions(cls).items():
         made = _method_spec(spec, attribute, function, local_names)
         if made.options.requires is None:
             lock = _lock(cls, attribute, function, requires)
@@ -210,7 +199,7 @@ def check_override(spec: MethodSpec, function: Any) -> None:
     where = getattr(function, "__qualname__", repr(function))
     if not callable(function):
         raise TypeError(f"{where} is no function, and stands where {spec.action} is declared")
-    if _is_deferred(function):
+    if is_deferred(function):
         raise TypeError(f"{where}: a service method is a plain function, as {spec.action} says")
     options: MethodOptions = getattr(function, _OPTIONS, None) or _DEFAULT
     for name in (item.name for item in fields(MethodOptions)):
@@ -239,44 +228,6 @@ def _check_requires(requires: object) -> None:
         raise TypeError(f"requires is a text, not {requires!r}")
 
 
-def _public_functions(cls: type) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
-        for name, value in base.__dict__.items():
-            if name.startswith("_"):
-                continue
-            if isinstance(value, (staticmethod, classmethod)):
-                raise TypeError(f"{cls.__name__}.{name}: a service method takes self")
-            if _is_method(value):
-                found[name] = value
-                continue
-            found.pop(name, None)
-            is_data = not callable(value) or isinstance(value, (type, *_OF_BUILTINS))
-            if not is_data or isinstance(value, _UNSERVED):
-                raise TypeError(
-                    f"{cls.__name__}.{name}: a {type(value).__name__} cannot be called over the "
-                    "wire; write a function, or begin the name with an underscore"
-                )
-    return found
-
-
-def _is_method(value: object) -> bool:
-    """Whether it takes self: a function, also what lru_cache or a compiler makes of one."""
-    if inspect.isfunction(value):
-        return True
-    binds = callable(value) and inspect.ismethoddescriptor(value)
-    return binds and not isinstance(value, (functools.partial, *_OF_BUILTINS))
-
-
-def _is_deferred(function: Any) -> bool:
-    """Whether calling it gives what has not run yet."""
-    return (
-        inspect.iscoroutinefunction(function)
-        or inspect.isgeneratorfunction(function)
-        or inspect.isasyncgenfunction(function)
-    )
-
-
 def _method_spec(
     spec: ServiceSpec, attribute: str, function: Any, local_names: dict[str, Any]
 ) -> MethodSpec:
@@ -292,7 +243,7 @@ def _method_spec(
     for parameter in parameters:
         if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             raise TypeError(f"{where}: {parameter} cannot travel; only plain parameters can")
-    if _is_deferred(function):
+    if is_deferred(function):
         raise TypeError(f"{where}: a service method is a plain function")
     try:
         hints = get_type_hints(function, None, local_names, include_extras=True)

@@ -11,13 +11,14 @@ import gevent
 
 from razorg.client.connections import Connections
 from razorg.client.journey import Journey
+from razorg.client.redirect import target_of
 from razorg.client.routed import RoutedCalls
 from razorg.codec.base import Codec
 from razorg.config import ClientConfig
 from razorg.core.balancing import make_routing
 from razorg.core.retry import RetryBudget, Step, step_after, strongest
 from razorg.core.routing import Mode, RoundRobin, pick_another
-from razorg.declared import NEXT, DeclaredError, Failover
+from razorg.declared import DeclaredError
 from razorg.errors import (
     CallTimeout,
     ConnectionLost,
@@ -28,7 +29,6 @@ from razorg.errors import (
 )
 from razorg.link.seldom import EVERY_SECONDS, Seldom
 from razorg.link.ticker import current_ticker
-from razorg.transport import registry
 from razorg.transport.address import Address
 
 log = logging.getLogger("razorg")
@@ -211,7 +211,7 @@ class StreamFailover(RoutedCalls):
 
     def _steer(self, journey: Journey, error: DeclaredError) -> Connections | None:
         """Where the error says that the call should go."""
-        target = None if self._is_closed else _target(error, journey.tried[-1], self._seldom)
+        target = None if self._is_closed else target_of(error, journey.tried[-1], self._seldom)
         journey.sent = "yes"
         if target is None or not self._has_retries(journey) or not journey.time_left():
             return None
@@ -277,21 +277,6 @@ class StreamFailover(RoutedCalls):
             f"{place.address} {place.describe()}" + (", leader" if place is leader else "")
             for place in list(self._places.values())
         )
-
-
-def _target(error: DeclaredError, sender: Connections, seldom: Seldom) -> Address | Failover:
-    """What the error's ``failover()`` says; None, with a log line, when that makes no sense.
-
-    Who is asked encrypted sends nobody elsewhere in the clear.
-    """
-    try:
-        target = error.failover()
-        if target is None or target is NEXT:
-            return target
-        return registry.server_address(target, is_encrypted=sender.address.startswith("tls:"))
-    except (Exception, gevent.Timeout) as reason:  # the user's own code, or an address that is none
-        seldom.error("failover() of %s makes no sense", type(error).__name__, error=reason)
-        return None
 
 
 def _drain(place: Connections, draining: set[Connections]) -> None:
