@@ -110,13 +110,7 @@ class SocketConnection:
         self._is_closed = True
         # The socket may stay open a moment longer; nothing goes through it any more.
         self._recv = self._recv_into = self._send = self._sendmsg = _refuse
-        if sys.is_finalizing() or is_destroyed(self._hub):
-            self._sock.close()
-            return
-        # The descriptor must live until no watcher looks at it any more.
-        self._hub.cancel_waits_close_and_then(
-            (self._readable, self._writable), _closed_here(), self._sock.close
-        )
+        _close_soon(self._hub, (self._readable, self._writable), self._sock)
 
     def after_fork(self) -> None:
         """In a forked child: close the descriptor at once, and say nothing to the peer."""
@@ -169,9 +163,15 @@ class SocketListener:
     def close(self) -> None:
         if not self._is_closed:
             self._is_closed = True
-            self._hub.cancel_waits_close_and_then(
-                (self._readable,), _closed_here(), self._sock.close
-            )
+            _close_soon(self._hub, (self._readable,), self._sock)
+
+
+def _close_soon(hub: Any, watchers: Sequence[Any], sock: socket.socket) -> None:
+    """Close it as soon as no watcher looks at its descriptor, and tell who waits for it."""
+    if sys.is_finalizing() or is_destroyed(hub):
+        sock.close()
+    else:
+        hub.cancel_waits_close_and_then(watchers, _closed_here(), sock.close)
 
 
 def _close_at_once(hub: Any, watchers: Sequence[Any], sock: socket.socket) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -16,6 +17,8 @@ from support.threads import NativeThread, in_thread
 import razorg
 from razorg.hubs.background import background_hub
 from razorg.hubs.remote import Job
+from razorg.transport import registry
+from razorg.transport.address import parse_address
 
 
 @razorg.service
@@ -156,3 +159,20 @@ def test_a_name_in_memory_is_free_when_its_thread_has_ended() -> None:
         assert pool.client(Service).double(2) == 4
         with pytest.raises(OSError, match="in use"):
             razorg.RpcServer(url, [Service()]).start()
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "unix", "memory"])
+def test_a_listener_closes_though_its_thread_has_ended(scheme: str, tmp_path: Path) -> None:
+    where = {"tcp": "tcp://127.0.0.1:0", "unix": f"unix://{tmp_path}/s", "memory": "memory://left"}[scheme]
+    left: list[Any] = []
+
+    def listen() -> None:
+        left.append(registry.listen(parse_address(where)))
+        gevent.get_hub().destroy(destroy_loop=True)
+
+    in_thread(listen)
+    for _ in range(2):
+        left[0].close()
+    assert left[0].fileno() == -1
+    listener = registry.listen(parse_address(where))
+    listener.close()
