@@ -139,5 +139,5 @@ def leader_of(value: bytes | None) -> str | None:
     """The address that an engine holds as the leader's; None for none, or what is none."""
     try:
         return None if value is None else load_node(value).address
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

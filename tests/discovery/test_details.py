@@ -26,7 +26,7 @@ from razorg.discovery import Answer, Node, Snapshot, dns, file
 from razorg.discovery import loop as loop_module
 from razorg.discovery.advertise import advertised
 from razorg.discovery.following import Following
-from razorg.discovery.node import load_node, merged
+from razorg.discovery.node import leader_of, load_node, merged
 from razorg.discovery.registry import EngineUrl, is_resolved, resolver_maker
 from razorg.transport.address import Address
 
@@ -168,6 +168,7 @@ def test_schemes_that_no_resolver_can_have(scheme: Any) -> None:
 def test_garbage_is_no_node(data: bytes) -> None:
     with pytest.raises(ValueError):
         load_node(data)
+    assert leader_of(data) is None
 
 
 def test_weights_have_a_bound() -> None:
