@@ -124,8 +124,9 @@ class RpcServer(Server):
         self._status_at = status
         self._status_page: Any = None
         self._registers = checked_registers(register)
-        advertise = [advertise] if isinstance(advertise, str) else advertise
-        self._advertise = None if advertise is None else [checked_url(item) for item in advertise]
+        told = [advertise] if isinstance(advertise, str) else advertise or []
+        scheme = "tcp" if checked.tls is None else "tls"
+        self._advertise = [checked_url(address, scheme) for address in told]
         #: Its entries in the engines, while it serves.
         self.registrations: list[Registration] = []
 
