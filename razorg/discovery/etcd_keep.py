@@ -16,6 +16,8 @@ from razorg.discovery.registry import EngineUrl
 
 #: How long to wait when none of the hosts has answered.
 _AGAIN_SECONDS = 0.5
+#: How etcd says that a lease is over.
+_NO_LEASE = "requested lease not found"
 
 
 def register(url: str, node: Node, once: bool, registration: Registration) -> EtcdEntry:
@@ -60,8 +62,8 @@ class LeasedKey:
     def lost(self, error: Exception) -> None:
         """etcd does not say so any more."""
 
-    def over(self) -> None:
-        """The lease was revoked, or cannot be."""
+    def over(self, is_known: bool) -> None:
+        """Closed: etcd has let the lease go, as far ``is_known``."""
 
     def _run(self, loop: Loop) -> None:
         client = self._client()
@@ -80,10 +82,13 @@ class LeasedKey:
                     failures += 1
                     pause = 0.0 if failures % len(self._where.hosts) else _AGAIN_SECONDS
                 loop.wait(pause)
-            self._revoke(client)
+        except Exception as error:  # a mistake: the loop begins anew
+            self.lost(error)
+            raise
         finally:
             client.session.close()
-            self.over()
+            if loop.is_closing:
+                self.over(self._is_revoked())
 
     def _client(self) -> Etcd3Client:
         """It waits for answers so briefly that the next host can still save the lease."""
@@ -118,13 +123,22 @@ class LeasedKey:
         lease = self._lease
         return bool(found) and lease is not None and str(found[0][1].get("lease")) == str(lease.id)
 
-    def _revoke(self, client: Etcd3Client) -> None:
-        if self._lease is not None:
+    def _is_revoked(self) -> bool:
+        """Ask each host, until one has let the lease go."""
+        if self._lease is None:
+            return True
+        for _ in self._where.hosts:
+            self._lease.client = client = self._client()
             try:
-                self._lease.client = client
                 self._lease.revoke()
+                return True
             except FAILURES as error:
-                self.lost(failure(self._where, error))
+                if _NO_LEASE in failure(self._where, error).args[0]:  # an answer was lost
+                    return True
+                self._attempt += 1
+            finally:
+                client.session.close()
+        return False
 
 
 class EtcdEntry(LeasedKey):
@@ -151,8 +165,8 @@ class EtcdEntry(LeasedKey):
     def lost(self, error: Exception) -> None:
         self._registration.lost(str(error))
 
-    def over(self) -> None:
-        self._registration.over()
+    def over(self, is_known: bool) -> None:
+        self._registration.over(is_known)
 
 
 class EtcdClaim(LeasedKey):
@@ -174,8 +188,8 @@ class EtcdClaim(LeasedKey):
         if not self.is_put or monotonic() >= self.alive_until:
             self._election.told(False)
 
-    def over(self) -> None:
-        self._election.over()
+    def over(self, is_known: bool) -> None:
+        self._election.over(is_known)
 
     def _seen(self, found: dict[str, bytes]) -> None:
         leader = found.get(self._key)

@@ -45,22 +45,24 @@ class Ended:
 
     def __init__(self) -> None:
         self.is_set = False
+        self._is_known = False
         self._waiting: list[Wake] = []
 
-    def set(self) -> None:
+    def set(self, is_known: bool) -> None:
+        """It has; whether the engine knows that."""
+        self._is_known = is_known
         self.is_set = True
         while self._waiting:
             self._waiting.pop().set()
 
     def wait(self, timeout: float) -> bool:
-        """Block until it has; False after ``timeout``."""
-        if self.is_set:
-            return True
-        wake = Wake()
-        self._waiting.append(wake)
-        if self.is_set and wake in self._waiting:  # it came in between
-            return True
-        return wake.wait(timeout)
+        """Block until it has, at most ``timeout``; whether it has, and the engine knows."""
+        if not self.is_set:
+            wake = Wake()
+            self._waiting.append(wake)
+            if not (self.is_set and wake in self._waiting):  # it did not come in between
+                wake.wait(timeout)
+        return self._is_known
 
 
 class Registration:
@@ -89,21 +91,21 @@ class Registration:
             log.warning("%s is not registered in %s: %s", self.node.address, self.url, reason)
         self._problem = reason
 
-    def over(self) -> None:
-        """The keeper: it was taken out, or cannot be."""
+    def over(self, is_known: bool) -> None:
+        """The keeper: it was taken out, as far ``is_known``; it does nothing more."""
         self.is_held = False
-        self._ended.set()
+        self._ended.set(is_known)
 
     def withdraw(self, timeout: float = 2.0) -> bool:
         """Take it out; blocks until the engine has done so, at most ``timeout``.
 
-        False, with a log line, when the engine did not say so in time: it does it by itself
-        when it has heard nothing for the time that its URL says.
+        False, with a log line, when the engine did not say so, or not in time: it does it by
+        itself when it has heard nothing for the time that its URL says.
         """
         self._keeper.close()
         if self._ended.wait(timeout):
             return True
-        log.warning("%s could not be taken out of %s in time", self.node.address, self.url)
+        log.warning("%s could not be taken out of %s yet", self.node.address, self.url)
         return False
 
 
@@ -171,11 +173,11 @@ class Election:
         if self.leads != did_lead:
             self._notices.wake()
 
-    def over(self) -> None:
-        """The keeper: the claim was taken back, or cannot be."""
+    def over(self, is_known: bool) -> None:
+        """The keeper: the claim was taken back, as far ``is_known``; it does nothing more."""
         self.told(False)
         self._notices.close()
-        self._ended.set()
+        self._ended.set(is_known)
 
     def after_fork(self) -> None:
         """In the child: the parent's claim, and nobody is left here who follows the engine."""
@@ -183,7 +185,7 @@ class Election:
         self._until = 0.0
         self.leader = None
         self._ended = Ended()
-        self._ended.set()
+        self._ended.set(is_known=True)
 
     def _tell(self, notices: Loop) -> None:
         """Say what has changed: what the keeper was told, and that the time is over."""

@@ -21,7 +21,8 @@ _ANEW_SECONDS = 1.0
 
 
 class Loop:
-    """Runs a function, given the loop, until it returns; ``close`` asks it to.
+    """Runs a function, given the loop, until it returns; ``close`` asks it to.  One that fails is
+    run again.
 
     In a greenlet of the I/O thread.  With ``blocks=True``, for clients whose sockets cooperate
     only where gevent has patched them: elsewhere it is a native thread of its own.
@@ -65,10 +66,12 @@ class Loop:
         self.wake()
 
     def _main(self) -> None:
-        while not self.is_closing:
+        while True:
+            is_last = self.is_closing
             try:
                 return self._run(self)
             except Exception:  # a mistake of razorg, or of a client library: it must be seen
                 log.exception("%s failed, and begins anew", self._name)
-                self.wait(_ANEW_SECONDS)
-        return None
+            if is_last:
+                return None
+            self.wait(_ANEW_SECONDS)  # also when it is closed meanwhile: it has to clean up

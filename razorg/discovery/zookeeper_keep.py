@@ -69,9 +69,7 @@ class ZooKeeperEntry(ZooKeeperSession):
         self._registration.lost(str(error))
 
     def over(self, is_known: bool) -> None:
-        if not is_known:
-            self._registration.lost("the end of its session was not acknowledged")
-        self._registration.over()
+        self._registration.over(is_known)
 
 
 class ZooKeeperClaim(ZooKeeperSession):
@@ -130,4 +128,4 @@ class ZooKeeperClaim(ZooKeeperSession):
             self._election.told(False)
 
     def over(self, is_known: bool) -> None:
-        self._election.over()
+        self._election.over(is_known)

@@ -146,15 +146,20 @@ class ZooKeeperSession:
                 loop.wait(_FIRST_SECONDS)
             while not loop.is_closing:
                 loop.wait(self._turn(client))
+        except Exception as error:  # a mistake: the loop begins anew
+            self.failed(error)
+            raise
         finally:
             try:
                 client.stop()
                 client.close()
             finally:
-                self.over(client._connection.is_ended)
+                if loop.is_closing:
+                    connection = client._connection
+                    self.over(connection.is_ended or not connection.granted)
 
     def over(self, is_known: bool) -> None:
-        """Nothing of the session is left here, and, if that ``is_known``, in ZooKeeper."""
+        """Closed: nothing of the session is left here, and, if that ``is_known``, in ZooKeeper."""
 
     def _turn(self, client: KazooClient) -> float:
         """One step, or why there is none; for how long there is nothing to do."""

@@ -26,7 +26,7 @@ class Keeper:
 
     def close(self) -> None:
         if not self.is_mute:
-            self.election.over()
+            self.election.over(True)
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from gevent.pywsgi import WSGIServer
 from support.nodes import eventually
 
 import razorg
-from razorg.discovery import election
+from razorg.discovery import Register, election
 from razorg.discovery.etcd_watch import client_of
+from razorg.discovery.keeping import Registration
 from razorg.discovery.registry import EngineUrl
 
 LIMIT = 20.0
@@ -28,6 +29,8 @@ class FakeEtcd:
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
         self.revision = 1
+        #: What is refused by this name, and how.
+        self.refused: dict[str, str] = {}
         #: What /watch answers: pieces of a stream.
         self.watched: Callable[[], Iterator[bytes]] = self._nothing
         self._speaks = Event()
@@ -51,6 +54,9 @@ class FakeEtcd:
         name = environ["PATH_INFO"].rpartition("/")[2]
         self._speaks.wait()
         self.asked[name] += 1
+        if name in self.refused:
+            start("404 Not Found", [("Content-Type", "application/json")])
+            return [json.dumps({"error": self.refused[name], "code": 5}).encode()]
         start("200 OK", [("Content-Type", "application/json")])
         if name == "watch":
             return self.watched()
@@ -101,6 +107,44 @@ def test_a_host_that_falls_silent_costs_no_lead(etcds: list[FakeEtcd]) -> None:
         first.silence()
         eventually(lambda: second.asked["keepalive"] >= 3, LIMIT, "the other one is asked")
         assert claim.leads and told == [True]
+
+
+def kept(*hosts: str) -> Registration:
+    """An entry that is there."""
+    register = Register(f"etcd://{','.join(hosts)}/services/cal?timeout=4")
+    (registration,) = register.start(["tcp://cal.example:1"])
+    eventually(lambda: registration.is_held, LIMIT, "it is there")
+    return registration
+
+
+def test_an_entry_is_taken_out_by_another_host_when_its_own_is_gone(etcds: list[FakeEtcd]) -> None:
+    first, second = etcds
+    registration = kept(first.host, second.host)
+    assert first.asked["put"] and not second.asked
+    first.close()
+    assert registration.withdraw(LIMIT)
+    assert second.asked["revoke"] == 1
+
+
+def test_of_an_entry_that_nobody_takes_out_it_is_not_said_that_it_is(
+    etcds: list[FakeEtcd], caplog: pytest.LogCaptureFixture
+) -> None:
+    registration = kept(*(etcd.host for etcd in etcds))
+    for etcd in etcds:
+        etcd.refused["revoke"] = "etcdserver: no leader"
+    for _ in range(2):
+        caplog.clear()
+        assert not registration.withdraw(LIMIT)
+        (record,) = caplog.records
+        assert "tcp://cal.example:1 could not be taken out of etcd://" in record.getMessage()
+    assert [etcd.asked["revoke"] for etcd in etcds] == [1, 1]
+
+
+def test_a_lease_that_is_over_needs_no_end(etcds: list[FakeEtcd]) -> None:
+    registration = kept(*(etcd.host for etcd in etcds))
+    etcds[0].refused["revoke"] = "etcdserver: requested lease not found"  # the last answer was lost
+    assert registration.withdraw(LIMIT)
+    assert not etcds[1].asked
 
 
 def test_events_are_read_together(etcds: list[FakeEtcd]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import gevent
 import pytest
 from gevent.event import Event
+from support.certificates import server_file
 from support.nodes import eventually
 
 import razorg
@@ -146,6 +147,30 @@ def test_what_is_advertised_may_differ(running: Any, serve: Callable[..., razorg
         assert pool.addresses == ["tcp://cal.example:99"]
 
 
+@pytest.mark.parametrize("garbage", ["nobody", '{"a":' * 2000, "\0"], ids=["words", "deep", "zero"])
+def test_garbage_in_the_leaders_place_hides_no_node(
+    running: Any, serve: Callable[..., razorg.RpcServer], garbage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    serve()
+    running.lead(garbage)
+    try:
+        with razorg.connect([running.url()]) as pool:
+            assert pool.client(Slow).pid() == 1
+            assert pool.leader is None
+            assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    finally:
+        running.lead(None)
+
+
+def test_what_is_advertised_is_encrypted_where_the_server_is() -> None:
+    tls = razorg.ServerTls(server_file())
+    for told in ("cal.example:99", ["cal.example:99"]):
+        server = razorg.RpcServer("127.0.0.1:0", [Slow()], tls=tls, advertise=told)
+        assert server._advertise == ["tls://cal.example:99"]
+    server = razorg.RpcServer("127.0.0.1:0", [Slow()], advertise=["cal.example:99", "tls://cal.example:98"])
+    assert server._advertise == ["tcp://cal.example:99", "tls://cal.example:98"]
+
+
 def test_bound_to_all_it_advertises_its_own_host(running: Any, serve: Callable[..., razorg.RpcServer]) -> None:
     server = serve("tcp://0.0.0.0:0")
     with razorg.connect([running.url()]) as pool:
@@ -226,6 +251,51 @@ def test_stop_0_waits_for_nothing(running: Any, serve: Callable[..., razorg.RpcS
     server.stop(0)
     assert monotonic() - started < 1.5
     eventually(lambda: not running.entries(), LIMIT, "it is taken out nevertheless")
+
+
+def test_a_mistake_ends_neither_entry_nor_claim(
+    running: Any, serve: Callable[..., razorg.RpcServer], monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Of razorg or a client library: it is logged, and what follows the engine begins anew."""
+    server, told = serve(), list[bool]()
+    with election(running.url(), "tcp://127.0.0.1:1", told.append) as claim:
+        eventually(lambda: told == [True], LIMIT, "it leads")
+        (registration,) = server.registrations
+        for keeper in (registration._keeper, claim._keeper):
+            fails(keeper, 1, monkeypatch)
+        eventually(lambda: caplog.text.count("begins anew") == 2, LIMIT, "both have failed")
+        registered(server)
+        eventually(lambda: claim.leads and told[-1], LIMIT, "it leads again")
+        told.clear()
+    assert told == [False]
+    server.stop()
+    assert not running.entries()
+
+
+def test_between_two_mistakes_it_can_be_taken_out(
+    running: Any, serve: Callable[..., razorg.RpcServer], monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (registration,) = serve().registrations
+    fails(registration._keeper, 100, monkeypatch)
+    eventually(lambda: "begins anew" in caplog.text, LIMIT, "it has failed")
+    assert registration.withdraw(LIMIT)
+    assert not running.entries()
+
+
+def fails(keeper: Any, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have it fail so often, from now on."""
+    name = "step" if hasattr(keeper, "step") else "_turn"
+    usual, mistakes = getattr(keeper, name), [ZeroDivisionError("a mistake")] * count
+
+    def step(*args: Any) -> Any:
+        if mistakes:
+            raise mistakes.pop()
+        return usual(*args)
+
+    monkeypatch.setattr(keeper, name, step)
+    keeper._loop.wake()
 
 
 def test_one_leads_and_the_next_follows(running: Any) -> None:

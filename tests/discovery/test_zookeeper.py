@@ -117,6 +117,7 @@ def test_an_end_that_was_not_acknowledged_is_told(zookeeper: Any, caplog: pytest
         stopping.get()
         lines = [record.getMessage() for record in caplog.records if record.name == "razorg"]
         assert [server.addresses[0] in line and zookeeper.url() in line for line in lines] == [True]
+        assert not registration._ended.wait(0)
     finally:
         zookeeper.start()
     eventually(lambda: not zookeeper.entries(), LIMIT, "ZooKeeper takes it out by itself")
