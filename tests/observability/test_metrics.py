@@ -19,10 +19,13 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 from support.peers import ScriptedClient, memory_url, request, wait_until
 
 import razorg
+from razorg.core.figures import OTHERS
+from razorg.prometheus.processes import Synced
 from razorg.server.told import Onlooker
 
 
@@ -138,6 +141,46 @@ def test_what_is_gone_counts_no_more_and_nothing_is_taken_back() -> None:
         told = samples(registry)
         assert told["razorg_client_call_seconds_count", ("Cal.add",)] == 120
         assert told["razorg_server_call_seconds_count", ("Cal.add",)] == 140
+
+
+def test_addresses_that_come_and_go_are_no_series_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(razorg.prometheus.collector, "ADDRESSES_MAX", 3)
+    registry, urls = prometheus_client.CollectorRegistry(), [memory_url() for _ in range(8)]
+    with razorg.RpcServer(urls, [Cal()]), razorg.connect(urls[:1]) as pool:
+        razorg.prometheus.watch(pool, registry=registry)
+        for url in (*urls, *urls):
+            pool.update_addresses([url])
+            assert pool.client(Cal).add(1, 2) == 3
+            told = samples(registry)
+        opened = {labels: count for (name, labels), count in told.items() if name == "razorg_pool_opened_total"}
+        assert opened == {(urls[0],): 2, (urls[1],): 2, (urls[2],): 2, (OTHERS,): 10}
+        assert [labels for name, labels in told if name == "razorg_pool_in_flight"] == [(urls[-1],)]
+
+
+def test_nor_are_they_where_processes_share_their_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There no series can be taken back."""
+    monkeypatch.setattr(razorg.prometheus.processes, "ADDRESSES_MAX", 3)
+    registry = prometheus_client.CollectorRegistry()
+    healthy = prometheus_client.Gauge("razorg_pool_healthy", "x", ["address"], registry=registry)
+    queued = prometheus_client.Gauge("razorg_pool_queued", "x", ["address"], registry=registry)
+    synced = Synced()
+    synced._metrics = {"razorg_pool_healthy": healthy, "razorg_pool_queued": queued}
+
+    def bring(**values: tuple[float, float]) -> dict[str, tuple[float, float]]:
+        for index, name in enumerate(synced._metrics):
+            family = GaugeMetricFamily(name, "x", labels=["address"])
+            for address, pair in values.items():
+                family.add_metric([address], pair[index])
+            synced._bring_gauge(family)
+        told = samples(registry)
+        addresses = {labels for _, labels in told}
+        return {at: (told["razorg_pool_healthy", (at,)], told["razorg_pool_queued", (at,)]) for (at,) in addresses}
+
+    first = {"a": (0, 1), "b": (1, 2), "c": (1, 3)}
+    assert bring(**first) == first
+    assert bring(d=(1, 4), e=(0, 5), b=(1, 6)) == {"a": (1, 0), "b": (1, 6), "c": (1, 0), OTHERS: (0, 9)}
+    assert bring(f=(1, 1)) == {"a": (1, 0), "b": (1, 0), "c": (1, 0), OTHERS: (1, 1)}
+    assert bring() == {"a": (1, 0), "b": (1, 0), "c": (1, 0), OTHERS: (1, 0)}
 
 
 def test_a_failed_registration_can_be_made_good() -> None:

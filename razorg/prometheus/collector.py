@@ -1,26 +1,12 @@
-"""Metrics for Prometheus; needs the extra ``razorg[prometheus]``.
-
-::
-
-    observer = razorg.Observer()
-    server = razorg.RpcServer(listen, services, observer=observer)
-    razorg.prometheus.watch(server)          # and pools, too; as often as you like
-
-Nothing is done for a call: the figures of the observers are read when Prometheus asks.  Where
-several processes share their metrics (``PROMETHEUS_MULTIPROC_DIR``, as under gunicorn) they are
-brought there once a second.
-"""
+"""What Prometheus is told of servers and pools: read when it asks."""
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Any, Union
 
-import gevent
-import prometheus_client
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from razorg.api.pools import ClientPool, FailoverPool
@@ -34,34 +20,9 @@ Watched = Union[RpcServer, ClientPool, FailoverPool]
 
 #: The buckets that are told, of those that are counted: from 16 µs to 67 s.
 _FIRST, _LAST = 4, 26
-_BOUNDS = [upper_bound(place) for place in range(_FIRST, _LAST + 1)]
-_SYNC_SECONDS = 1.0
-
-
-def watch(*watched: Watched, registry: Any = None) -> None:
-    """Tell Prometheus of these servers and pools, by the default registry or another one.
-
-    May be called any number of times.  What is watched twice counts once, and is held weakly: of
-    what is gone the counters stay as they were.  In a process of several
-    (``PROMETHEUS_MULTIPROC_DIR`` is set) call it after the fork.
-    """
-    for one in watched:
-        if not isinstance(one, (RpcServer, ClientPool, FailoverPool)):
-            raise TypeError(f"watch takes servers and pools of razorg, not {one!r}")
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        _synced.watch(*watched)
-        return
-    registry = prometheus_client.REGISTRY if registry is None else registry
-    mine = Collector(*watched)
-    known = _collectors.setdefault(registry, mine)
-    if known is not mine:
-        known.watch(*watched)
-        return
-    try:
-        registry.register(mine)
-    except BaseException:
-        del _collectors[registry]
-        raise
+BOUNDS = [upper_bound(place) for place in range(_FIRST, _LAST + 1)]
+#: Of addresses that come and go the counters stay: those beyond so many count together.
+ADDRESSES_MAX = 1000
 
 
 class Collector:
@@ -96,10 +57,6 @@ class Collector:
                 _hub_family(self._blocked),
             ]
         return iter(families)
-
-
-#: Those that ``watch`` has registered.
-_collectors: weakref.WeakKeyDictionary[Any, Collector] = weakref.WeakKeyDictionary()
 
 
 def _present(
@@ -175,7 +132,10 @@ def _cumulated(buckets: list[float]) -> list[tuple[str, float]]:
 def _server_families(servers: list[RpcServer], counters: Counters) -> Iterator[Any]:
     named = [(", ".join(server.addresses), server) for server in servers]
     for address, server in named:
-        counters.read(server, {("server_requests_read", (address,)): server.read_requests})
+        read: dict[tuple[str, Labels], float] = {
+            ("server_requests_read", (address,)): server.read_requests
+        }
+        counters.read(server, read, ADDRESSES_MAX)
     connections = ((address, server.connections) for address, server in named)
     yield _gauge("server_connections", "Open connections", "address", connections)
     running = ((address, server.running) for address, server in named)
@@ -191,7 +151,7 @@ def _pool_families(pools: list[Any], counters: Counters) -> Iterator[Any]:
         for one in of_pool:
             counts["pool_opened", (one.address,)] = one.opened
             counts["pool_lost", (one.address,)] = one.lost
-        counters.read(pool, counts)
+        counters.read(pool, counts, ADDRESSES_MAX)
         stats += of_pool
     for attribute, text, join in (
         ("is_healthy", "Whether it answers", min),
@@ -211,89 +171,3 @@ def _hub_family(counters: Counters) -> Any:
         labels = (str(hub.thread_ident),)
         counters.read(ticker, {("hub_blocked_seconds", labels): ticker.blocked_seconds})
     return _counter(counters, "hub_blocked_seconds", "For how long hubs did not run", ["thread"])
-
-
-class _Synced:
-    """Metrics of prometheus_client, shared between processes, and what they hold already."""
-
-    def __init__(self) -> None:
-        self._collector = Collector()
-        self._metrics: dict[str, Any] = {}
-        self._told: dict[tuple[str, ...], float] = {}
-        self._gauges: dict[str, dict[Labels, Any]] = {}
-        self._syncing: Any = None
-
-    def watch(self, *watched: Watched) -> None:
-        """Bring what these have counted, too, from now on once a second."""
-        self._collector.watch(*watched)
-        if not self._syncing:
-            self._syncing = gevent.spawn(self._sync)
-
-    def _sync(self) -> None:
-        try:
-            while True:
-                self.bring()
-                gevent.sleep(_SYNC_SECONDS)
-        finally:
-            self.bring()
-
-    def bring(self) -> None:
-        """Add what has happened since the last time."""
-        for family in self._collector.collect():
-            if family.type == "histogram":
-                self._bring_histogram(family)
-            elif family.type == "gauge":
-                self._bring_gauge(family)
-            else:
-                for sample in family.samples:
-                    labels = tuple(sample.labels.values())
-                    metric = self._metric(family, list(sample.labels)).labels(*labels)
-                    metric.inc(self._since((family.name, *labels), sample.value))
-
-    def _bring_gauge(self, family: Any) -> None:
-        there: dict[Labels, Any] = {}
-        for sample in family.samples:
-            metric = self._metric(family, list(sample.labels)).labels(**sample.labels)
-            metric.set(sample.value)
-            there[tuple(sample.labels.values())] = metric
-        for labels, metric in self._gauges.get(family.name, {}).items():
-            if labels not in there:  # a series cannot be taken back; what is gone is not ill
-                metric.set(1.0 if family.name.endswith("healthy") else 0.0)
-        self._gauges[family.name] = there
-
-    def _bring_histogram(self, family: Any) -> None:
-        below: dict[str, float] = {}
-        for sample in family.samples:
-            method = sample.labels["method"]
-            metric = self._metric(family, ["method"]).labels(method)
-            # prometheus_client has no public way to add many observations at once.
-            if sample.name.endswith("_bucket"):
-                bound = sample.labels["le"]
-                count = sample.value - below.get(method, 0.0)
-                below[method] = sample.value
-                place = len(_BOUNDS) if bound == "+Inf" else _BOUNDS.index(float(bound))
-                metric._buckets[place].inc(self._since((family.name, method, bound), count))
-            elif sample.name.endswith("_sum"):
-                metric._sum.inc(self._since((family.name, method, "sum"), sample.value))
-
-    def _metric(self, family: Any, labels: list[str]) -> Any:
-        made = self._metrics.get(family.name)
-        if made is None:
-            text = family.documentation
-            if family.type == "histogram":
-                made = prometheus_client.Histogram(family.name, text, labels, buckets=_BOUNDS)
-            elif family.type == "gauge":
-                mode: Any = "min" if family.name.endswith("healthy") else "livesum"
-                made = prometheus_client.Gauge(family.name, text, labels, multiprocess_mode=mode)
-            else:
-                made = prometheus_client.Counter(family.name, text, labels)
-            self._metrics[family.name] = made
-        return made
-
-    def _since(self, key: tuple[str, ...], value: float) -> float:
-        before, self._told[key] = self._told.get(key, 0.0), value
-        return value - before
-
-
-#: One for the process: its metrics are those of the default registry.
-_synced = _Synced()
