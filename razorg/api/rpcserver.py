@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from time import monotonic
 from typing import Any
 
@@ -67,7 +67,7 @@ class RpcServer(Server):
     def __init__(
         self,
         listen: ListenTo,
-        services: Iterable[Any] = (),
+        services: Collection[Any] = (),
         *,
         dispatch: Dispatch | None = None,
         codec: str | Codec = "msgpack",
