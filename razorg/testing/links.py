@@ -44,12 +44,12 @@ class Link:
         self._target, self._up, self._down, self._rng = target, up, down, rng
         self._ends = [client]
         self._resets = True
+        self._pumps: list[_Pump] = []  # up, down
         self.greenlet = gevent.Greenlet(self._run)
 
     def half_close(self, is_up: bool) -> None:
-        if len(self._ends) == 2:
-            with contextlib.suppress(OSError):
-                self._ends[is_up].shutdown(socket.SHUT_WR)
+        if self._pumps:
+            self._pumps[0 if is_up else 1].half_close()
 
     def end(self) -> None:
         """With RST; blocks until it is done."""
@@ -57,19 +57,20 @@ class Link:
         self._close()  # when it had not begun yet
 
     def _run(self) -> None:
-        pumps: list[_Pump] = []
         try:
             self._up.wait()
             self._ends.append(_connect(self._target))
             client, server = self._ends
             ended: SimpleQueue[bool] = SimpleQueue()
-            pumps.append(_Pump(client, server, self._up, self._rng, ended))
-            pumps.append(_Pump(server, client, self._down, self._rng, ended))
+            self._pumps = [
+                _Pump(client, server, self._up, self._rng, ended),
+                _Pump(server, client, self._down, self._rng, ended),
+            ]
             self._resets = not (ended.get() and ended.get())
         except OSError as error:  # nobody is there
             log.debug("chaos: no way to %s: %s", self._target, error)
         finally:
-            for pump in pumps:
+            for pump in self._pumps:
                 pump.kill()
             self._close()
 
@@ -99,10 +100,18 @@ class _Pump:
         self._held_bytes = 0
         self._passed = 0
         self._changed = Event()
+        self._is_half_closed = False
         self._greenlets = [gevent.spawn(self._guarded, part) for part in (self._read, self._write)]
 
     def kill(self) -> None:
         gevent.killall(self._greenlets)
+
+    def half_close(self) -> None:
+        """The sink hears that this was all; what comes after it is dropped."""
+        self._is_half_closed = True
+        with contextlib.suppress(OSError):
+            self._sink.shutdown(socket.SHUT_WR)
+        self._changed.set()
 
     def _guarded(self, part: Callable[[], bool | None]) -> None:
         try:
@@ -128,8 +137,10 @@ class _Pump:
 
     def _write(self) -> bool:
         while True:
-            while not self._held:
+            while not self._held and not self._is_half_closed:
                 self._wait()
+            if self._is_half_closed:
+                return self._drop_rest()
             due, data = self._held.popleft()
             gevent.sleep(max(due - monotonic(), 0))
             self._faults.wait()
@@ -143,7 +154,12 @@ class _Pump:
                 piece = self._piece(rest)
                 rest = rest[len(piece) :]
                 self._faults.wait()
-                self._sink.sendall(piece)
+                try:
+                    self._sink.sendall(piece)
+                except OSError:
+                    if self._is_half_closed:
+                        return self._drop_rest()
+                    raise
                 self._passed += len(piece)
                 self._faults.bytes += len(piece)
                 if self._is_cut():
@@ -172,7 +188,11 @@ class _Pump:
         if self._faults.cut_resets:
             return False
         self._sink.shutdown(socket.SHUT_WR)
-        data = b"?"  # and the sender hears nothing, until it ends by itself
+        return self._drop_rest()
+
+    def _drop_rest(self) -> bool:
+        """The sender hears nothing, until it ends by itself."""
+        data = b"?"
         while data:
             while not self._held:
                 self._wait()

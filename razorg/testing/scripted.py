@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -56,10 +57,13 @@ class ScriptedFaults:
         """The next calls are made, and their answers lost: they end with the error."""
 
         def step(call: ClientCall, proceed: Proceed) -> Any:
+            if call.kind == "call":
+                with contextlib.suppress(Exception):  # an error is an answer, too
+                    proceed(call)
+                raise error
             result = proceed(call)
             if not _has_future(call):
-                if call.kind != "call":
-                    result.wait()
+                result.wait()
                 raise error
             future = _future(call, result._hub)
 

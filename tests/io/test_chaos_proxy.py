@@ -15,6 +15,7 @@ from typing import Any
 import gevent
 import pytest
 from gevent import socket
+from gevent.event import Event
 from support.peers import wait_until
 
 import razorg
@@ -212,6 +213,27 @@ def test_half_close() -> None:
         proxy.half_close()
         wait_until(lambda: echo.endings == ["fin"])
         assert client.recv(1) == b""  # the server had nothing more to say
+
+
+def test_after_a_half_close_who_goes_on_to_send_still_gets_the_answer() -> None:
+    class Slow(razorg.Dispatch):
+        def dispatch(self, request: razorg.Request, respond: razorg.Respond) -> None:
+            running.set()
+            may_end.wait()
+            respond.ok("answered")
+
+    running, may_end = Event(), Event()
+    with razorg.RpcServer("tcp://127.0.0.1:0", dispatch=Slow()) as server, ChaosProxy(server.addresses[0]) as proxy:
+        with razorg.ClientStream(proxy.address) as stream:
+            future = stream.send(1)
+            running.wait()
+            proxy.half_close()
+            for _ in range(20):
+                stream.send_ping()
+                gevent.sleep(0.001)
+            may_end.set()
+            assert future.get(timeout=PATIENCE).msg == "answered"
+    assert proxy.open_connections == 0
 
 
 def test_half_close_of_the_way_down() -> None:

@@ -21,9 +21,12 @@ __all__ = ["razorg_server"]
 class Shop:
     def __init__(self) -> None:
         self.asked = 0
+        self.fails = False
 
     def price(self) -> int:
         self.asked += 1
+        if self.fails:
+            raise ValueError
         return 3
 
 
@@ -79,6 +82,19 @@ def test_futures_end_with_what_was_scripted(razorg_server: Callable[..., Served]
     called: list[Any] = []
     lost.add_done_callback(called.append)
     wait_until(lambda: called == [lost])
+
+
+@pytest.mark.parametrize("form", ["call", "submit"])
+def test_an_answer_that_is_lost_may_be_an_error(razorg_server: Callable[..., Served], form: str) -> None:
+    shop = Shop()
+    served = razorg_server(shop)
+    lost = razorg.ConnectionLost("scripted", sent="maybe")
+    served.faults.fail_after("Shop.price", lost)
+    shop.fails = True
+    price = served.client(Shop).price
+    with pytest.raises(razorg.ConnectionLost, match="scripted"):
+        price() if form == "call" else razorg.submit(price).get(timeout=10)
+    assert shop.asked == 1 and served.faults.is_done
 
 
 def test_a_delay_makes_no_hub_in_a_native_thread(razorg_server: Callable[..., Served]) -> None:
