@@ -49,8 +49,13 @@ class ErrorTable:
         elif issubclass(cls, ErrorValue):
             _check_value(cls)
             self._add_open(ErrorValue, cls)
-        elif issubclass(cls, OSError) and not issubclass(cls, RpcError):
+        elif cls is OSError:
             self._add_open(ErrorCode, cls)
+        elif issubclass(cls, OSError) and not issubclass(cls, RpcError):
+            raise TypeError(
+                f"declare OSError instead of {cls.__name__}: the number travels, and Python makes "
+                "FileNotFoundError and its like of it"
+            )
         else:
             raise TypeError(
                 f"{cls.__name__} cannot be declared: derive it from razorg.ErrorCode, ErrorText "
@@ -91,7 +96,7 @@ class ErrorTable:
         cls = self._open.get(ErrorCode)
         if cls is None:
             return undeclared(number)
-        if issubclass(cls, OSError):
+        if cls is OSError:
             return decode_raw_error(FLAG_NUMBER, number)
         try:
             error: Exception = cls.from_wire(number)
@@ -128,7 +133,7 @@ def _built(cls: Any, raw: bytes, *args: Any, **fields: Any) -> Exception:
     try:
         error: Exception = cls(*args, **fields)
         return error
-    except (TypeError, ValueError) as reason:
+    except Exception as reason:  # it is the user's own code
         failure = undeclared(raw)
         failure.__cause__ = reason
         return failure
@@ -181,6 +186,8 @@ def _check_value(cls: type[ErrorValue]) -> None:
     for field in dataclasses.fields(cls):
         if not field.init:
             raise TypeError(f"{cls.__name__}.{field.name}: a field that travels needs init=True")
+        if hasattr(ErrorValue, field.name):
+            raise TypeError(f"{cls.__name__}.{field.name}: every error has something of that name")
     _twin(cls)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from typing import Any
 
 import pytest
@@ -250,3 +250,42 @@ def test_an_error_that_cannot_be_built_from_the_wire_is_refused(cls: Any, text: 
 
 def test_errors_with_a_constructor_that_fits() -> None:
     razorg.method(raises=(MadeOfText, MadeOfNumber, OwnFields))
+
+
+@pytest.mark.parametrize("name", ["fields", "args", "failover", "with_traceback", "to_wire"])
+def test_no_field_of_an_error_hides_what_every_error_has(name: str) -> None:
+    cls = make_dataclass("Invalid", [(name, str)], bases=(ErrorValue,))
+    if hasattr(ErrorValue, name):
+        with pytest.raises(TypeError, match=f"Invalid.{name}: every error has something of that name"):
+            razorg.method(raises=cls)
+    else:
+        razorg.method(raises=cls)
+
+
+class Quota(OSError):
+    pass
+
+
+@pytest.mark.parametrize("cls", [Quota, FileNotFoundError, ConnectionError])
+def test_of_os_errors_the_number_travels_and_not_the_class(cls: Any) -> None:
+    with pytest.raises(TypeError, match=f"declare OSError instead of {cls.__name__}"):
+        razorg.method(raises=cls)
+
+
+class Moody(razorg.ErrorText):
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        {"fine": 1}[text]
+
+
+def test_whatever_a_constructor_raises_is_a_decode_error() -> None:
+    @razorg.service
+    class Mood:
+        @razorg.method(raises=Moody)
+        def ask(self) -> None:
+            raise razorg.ErrorText.__new__(Moody, "bad")
+
+    with razorg.RpcServer(memory_url(), [Mood()]) as server, razorg.connect(server.addresses[0]) as pool:
+        with pytest.raises(razorg.DecodeError) as caught:
+            pool.client(Mood).ask()
+        assert caught.value.raw == b"bad" and isinstance(caught.value.__cause__, KeyError)
