@@ -32,6 +32,7 @@ from razorg.wire.parser import RequestParser, ResponseParser
 _OPEN_MAX = 10_000
 #: How often what was written goes to the file, and the end is looked for.
 _LOOK_SECONDS = 0.05
+_AGAIN_SECONDS = 0.2
 
 
 class Recorder:
@@ -133,8 +134,18 @@ def command(listen: str, target: str, out: Path, calls: int | None) -> None:
     serving: set[Any] = set()
 
     def accept() -> None:
+        is_told = False
         while True:
-            greenlet = gevent.spawn(recorder.serve, listener.accept())
+            try:
+                conn = listener.accept()
+            except OSError as error:  # no descriptor is free, say
+                if not is_told:
+                    click.echo(f"razorg: cannot accept: {error.strerror or error}", err=True)
+                is_told = True
+                gevent.sleep(_AGAIN_SECONDS)
+                continue
+            is_told = False
+            greenlet = gevent.spawn(recorder.serve, conn)
             serving.add(greenlet)
             greenlet.rawlink(serving.discard)
 

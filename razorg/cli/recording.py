@@ -99,7 +99,6 @@ def _values(path: Path) -> Iterator[tuple[int, Any]]:
             size += len(piece)
             unpacker.feed(piece)
             while True:
-                at = unpacker.tell()
                 try:
                     value = unpacker.unpack()
                 except msgpack.OutOfData:
@@ -110,6 +109,7 @@ def _values(path: Path) -> Iterator[tuple[int, Any]]:
                         f"{path} is damaged at byte {at:,}, call {number:,}: {what}"
                     ) from None
                 yield at, value
+                at = unpacker.tell()  # not where it has stopped in the middle of a call
                 number += 1
     if at < size:
         raise CutOff(f"{path} is cut off in call {number:,}, which begins at byte {at:,}")

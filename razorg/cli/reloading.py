@@ -75,8 +75,10 @@ def _exit_code(status: int) -> int:
 
 def _sources() -> Iterator[tuple[str, float]]:
     """The Python files below the working directory, and when they were changed."""
-    for path in Path.cwd().rglob("*.py"):
-        if not any(part.startswith(".") or part == "__pycache__" for part in path.parts):
+    folder = Path.cwd()
+    for path in folder.rglob("*.py"):
+        inside = path.relative_to(folder).parts
+        if not any(part.startswith(".") or part == "__pycache__" for part in inside):
             try:
                 yield str(path), path.stat().st_mtime
             except OSError:

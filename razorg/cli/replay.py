@@ -31,7 +31,9 @@ class _Answered(Exception):
 
     def __init__(self, flag: int, payload: Any) -> None:
         super().__init__()
-        self.outcome = (flag, payload, None) if flag == FLAG_NUMBER else (flag, b"", payload)
+        self.outcome = (
+            (flag, payload, None) if flag == FLAG_NUMBER else (flag, b"", payload or None)
+        )
 
 
 @click.command()

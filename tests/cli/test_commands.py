@@ -23,6 +23,7 @@ from support.peers import memory_url, wait_until
 from support.typed import ROOT, ended, line_of, outcome, start
 
 import razorg
+from razorg.cli import reloading
 from razorg.cli.main import cli
 
 
@@ -312,6 +313,16 @@ def test_serve_hands_over_at_sighup(target: str, bind: list[str], tmp_path: Path
     assert pid != process.pid
     os.kill(pid, signal.SIGTERM)
     assert ended(process) == 0
+
+
+def test_what_a_reload_looks_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that is hidden below the folder; above it no name matters."""
+    for name in (".work/shop/a.py", ".work/shop/b/c.py", ".work/shop/.venv/d.py", ".work/shop/__pycache__/e.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    folder = tmp_path / ".work" / "shop"
+    monkeypatch.chdir(folder)
+    assert {path for path, _ in reloading._sources()} == {str(folder / "a.py"), str(folder / "b" / "c.py")}
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gevent
 import msgpack
 import pytest
 from click.testing import CliRunner, Result
@@ -111,3 +113,60 @@ def test_record_has_written_down_what_ended_and_sigterm_ends_it(server: razorg.R
     wait_until(lambda: len(list(read(path))) == 3)
     process.send_signal(signal.SIGTERM)
     assert outcome(process) == (0, f"3 calls in {path}\n", "")
+
+
+def test_where_a_call_begins_that_is_read_in_pieces(recording: Path, server: razorg.RpcServer) -> None:
+    whole, big = recording.read_bytes(), [*GOOD[:2], b"\xc4\x00" + bytes(3_000_000), *GOOD[3:]]
+    packed: Any = msgpack.packb(big)
+    recording.write_bytes(whole + packed[:-1])
+    assert replay(recording, server).stderr.endswith(f"cut off in call 6, which begins at byte {len(whole)}\n")
+    recording.write_bytes(whole + packed[:-1] + b"\xc1")
+    assert f"is damaged at byte {len(whole)}, call 6: " in replay(recording, server).stderr
+
+
+def test_an_answer_that_is_an_empty_error_is_the_same_again(tmp_path: Path) -> None:
+    class Refuses(razorg.Dispatch):
+        def dispatch(self, request: razorg.Request, respond: razorg.Respond) -> None:
+            respond.error(razorg.ErrorText("" if request.action == 1 else "no"))
+
+    with razorg.RpcServer(["tcp://127.0.0.1:0", memory_url()], dispatch=Refuses()) as running:
+        path = tmp_path / "calls.rec"
+        process = start("record", "tcp://127.0.0.1:0", running.addresses[0], "--out", str(path), "--calls", "2")
+        found = re.search(r"recording at (\S+)", line_of(process))
+        assert found
+        with razorg.connect(found[1]) as pool:
+            for action in (1, 2):
+                with pytest.raises((razorg.RazorError, razorg.ErrorText)):
+                    pool.send(action).get().msg
+        assert outcome(process)[0] == 0
+        result = replay(path, running)
+        assert (result.exit_code, result.stderr) == (0, "") and ", 0 differ" in result.stdout
+
+
+def test_record_goes_on_when_it_had_no_descriptors(server: razorg.RpcServer, tmp_path: Path) -> None:
+    code = (
+        "import resource, runpy, sys; sys.argv[0] = 'razorg'; "
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)); runpy.run_module('razorg', run_name='__main__')"
+    )
+    process = start(
+        "record", "tcp://127.0.0.1:0", server.addresses[0], "--out", str(tmp_path / "calls.rec"), run=["-c", code]
+    )
+    found = re.search(r"recording at tcp://(\S+):(\d+)", line_of(process))
+    assert found
+    crowd = [socket.create_connection((found[1], int(found[2]))) for _ in range(60)]
+    assert process.stderr is not None
+    lines = iter(lambda: gevent.get_hub().threadpool.apply(process.stderr.readline), "")
+    assert any(line.startswith("razorg: cannot accept: ") for line in lines)
+    for one in crowd:
+        one.close()
+
+    def answers() -> bool:
+        try:
+            return bool(pool.send(3, 5).get().msg == 5)
+        except razorg.RpcError:  # some of the crowd are still there
+            return False
+
+    with razorg.connect(f"tcp://{found[1]}:{found[2]}") as pool:
+        wait_until(answers)
+    process.send_signal(signal.SIGTERM)
+    assert outcome(process)[0] == 0

@@ -19,6 +19,7 @@ import pytest
 from support.peers import memory_url
 
 import razorg
+from razorg.cli.stub_names import Identifiers
 from razorg.cli.stub_python import python_stub
 from razorg.cli.stub_rust import rust_stub
 
@@ -342,3 +343,11 @@ def test_nothing_of_a_hostile_server_runs(capsys: pytest.CaptureFixture[str], mo
     exec(compile(text, "hostile_stub.py", "exec"), module.__dict__)
     assert capsys.readouterr().out == ""
     assert not [line for line in rust_stub(hostile(), "a server").split("\n") if line.lstrip().startswith("print")]
+
+
+@pytest.mark.parametrize("name", ["½", "⑴", "half½", "run⑴", "ﬁ", "a b", "\u0301", "_", "class", "1", "ﷺ"])
+def test_every_name_is_made_one_of_the_language(name: str) -> None:
+    """Some letters are several when Python reads them, and not all of these can be in a name."""
+    made = Identifiers(["class"]).make(name)
+    assert made.isidentifier() and not made.startswith("_") and made != "class"
+    compile(f"def {made}(): pass", "stub", "exec")

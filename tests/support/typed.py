@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ ROOT = Path(razorg.__file__).parents[1]
 PATIENCE = 20.0
 
 
-def start(*arguments: str, stdout: Any = subprocess.PIPE, **environment: str) -> subprocess.Popen[str]:
+def start(
+    *arguments: str, stdout: Any = subprocess.PIPE, run: Sequence[str] = ("-m", "razorg"), **environment: str
+) -> subprocess.Popen[str]:
     """In a session of its own; ``FOLDER`` is where it works."""
     return subprocess.Popen(
-        [sys.executable, "-m", "razorg", *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True,
+        [sys.executable, *run, *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, cwd=environment.get("FOLDER"), start_new_session=True,
     )
 
