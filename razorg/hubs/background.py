@@ -9,7 +9,7 @@ import atexit
 from collections.abc import Callable
 from typing import Any
 
-from gevent import get_hub, monkey
+from gevent import config, get_hub, monkey
 from gevent.event import Event
 
 from razorg.errors import LocalProtocolError
@@ -19,6 +19,11 @@ from razorg.hubs.remote import run_in_hub
 from razorg.hubs.wake import allocate_lock, keep_waiting
 
 _start_new_thread = monkey.get_original("_thread", "start_new_thread")
+
+# What these name gevent imports with the first hub of the process.  In one that is patched two
+# threads with their first hubs, as this one's, would wait for each other in the lock of the import.
+for _setting in ("loop", "format_context", "resolver", "threadpool"):
+    getattr(config, _setting)
 
 #: How long calls wait for the I/O thread, which does nothing that takes long, if callables for
 #: ``notify`` and done callbacks do not.
