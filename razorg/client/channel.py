@@ -10,7 +10,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import gevent
-from gevent import get_hub, getcurrent
+from gevent import get_hub, getcurrent, monkey
 from gevent.event import Event
 from gevent.queue import Channel as Handover
 from gevent.queue import Full, Queue, SimpleQueue
@@ -18,6 +18,8 @@ from gevent.queue import Full, Queue, SimpleQueue
 from razorg.errors import LocalProtocolError
 
 log = logging.getLogger("razorg")
+
+_sleep = monkey.get_original("time", "sleep")
 
 #: A target's failure is its own, also a Timeout: it must not end the greenlet that delivers.
 _FAILURES = (Exception, gevent.Timeout, gevent.GreenletExit)
@@ -62,7 +64,7 @@ class Channel:
         self._target = target
         self._put = check_target(target)
         self._is_called = self._put is target
-        self._run_callback = get_hub().loop.run_callback
+        self._run_callback: Callable[..., Any] = get_hub().loop.run_callback
         self._release = release
         self._waiting: deque[Any] = deque()
         self._holds_permits = True
@@ -102,6 +104,17 @@ class Channel:
             self._holds_permits = False
             for _ in self._waiting:
                 self._release()
+
+    def leave_hub(self) -> None:
+        """In a forked child, when the hub stayed with the parent: ``put`` hands nothing over any
+        more, ``deliver`` does."""
+        self._is_called = True
+        self._run_callback = _nothing
+
+    def deliver(self) -> None:
+        """Hand over what waits; blocks this thread, which has no hub."""
+        while not self._hand_over(self._give):
+            _sleep(_RETRY_SECONDS)
 
     def _give(self, task: Any) -> None:
         if task.context is None:
@@ -143,3 +156,7 @@ class Channel:
         self._taken.clear()
         if self._holds_permits:
             self._release()
+
+
+def _nothing(*_: Any) -> None:
+    pass

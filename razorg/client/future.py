@@ -18,6 +18,7 @@ from razorg.client.calls import Carrier, Outcome, count_failure, located, value_
 from razorg.client.journey import Journey, Origin, began, goes_on
 from razorg.core.method import Method
 from razorg.errors import LocalProtocolError
+from razorg.hubs.forks import Turn, after_this_fork, is_being_told, tell_of_forks
 from razorg.hubs.here import call_soon, hub_if_any, is_destroyed
 from razorg.hubs.remote import run_in_hub
 from razorg.hubs.wake import Wake
@@ -35,8 +36,44 @@ _LOOK_SECONDS = 1.0
 #: … which nobody will if the call has not ended so long after its time was over.
 _OVERDUE_SECONDS = 3.0
 
-#: Those with callbacks, while they are pending: nobody else may hold them, or their pool.
-_with_callbacks: set[RpcFuture[Any]] = set()
+
+class _Callbacks(dict["RpcFuture[Any]", "list[Callable[[Any], None]]"]):
+    """What is to be called when futures end; they are kept: nobody else may hold them, or their
+    pool."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def add(self, future: RpcFuture[Any], callback: Callable[[Any], None]) -> None:
+        """In the future's hub."""
+        known = self.setdefault(future, [])
+        known.append(callback)
+        if len(known) == 1:
+            future.rawlink(self.run)
+
+    def run(self, future: RpcFuture[Any]) -> None:
+        """It has ended."""
+        if is_being_told():
+            return  # that is no place for them: see ``after_fork``
+        left = self.pop(future, [])
+        while left:
+            try:
+                left.pop(0)(future)
+            except BaseException:  # as SystemExit: it ends the program, or is told by the hub
+                if left:
+                    self[future] = left
+                    future.rawlink(self.run)
+                raise
+
+    def after_fork(self) -> None:
+        """In a forked child: the hubs that would run them stayed with the parent."""
+        hub = hub_if_any()
+        for future in list(self):
+            if future.ready() and not future.belongs_to(hub):
+                after_this_fork(self.run, future)
+
+
+_callbacks = _Callbacks()
+tell_of_forks(_callbacks, Turn.CALLBACKS)
 
 
 def new_future(method: Method, hub: Any) -> RpcFuture[Any]:
@@ -214,19 +251,11 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
 
     def _link(self, callback: Callable[[Any], None]) -> None:
         if hub_if_any() is self._hub:
-            self._link_here(callback)
+            _callbacks.add(self, callback)
         elif self.ready() and is_destroyed(self._hub):
             callback(self)
         else:
-            self.run_in_its_hub(self._link_here, callback)
-
-    def _link_here(self, callback: Callable[[Any], None]) -> None:
-        def run(future: Any) -> None:
-            _with_callbacks.discard(self)
-            callback(future)
-
-        _with_callbacks.add(self)
-        self.rawlink(run)
+            self.run_in_its_hub(_callbacks.add, self, callback)
 
     def __repr__(self) -> str:
         state = "pending"

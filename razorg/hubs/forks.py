@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import WeakSet
 
 import gevent
+from gevent import monkey
 
 from razorg.hubs.here import hub_if_any
 
@@ -27,11 +29,13 @@ class OfTheParent(gevent.GreenletExit):  # type: ignore[misc]
 
 
 class Turn(IntEnum):
-    """Who is told first: descriptors, then those who would open new ones, then their users."""
+    """Who is told first: descriptors, then those who would open new ones, then their users, and
+    then who waits for what these have ended."""
 
     SOCKETS = 0
     POOLS = 1
     STREAMS = 2
+    CALLBACKS = 3
 
 
 class Inherited(Protocol):
@@ -49,11 +53,30 @@ class Inherited(Protocol):
 
 _all: dict[Turn, WeakSet[Inherited]] = {turn: WeakSet() for turn in Turn}
 _counts = {"forks": 0}
+_Calls = list[tuple[Callable[..., Any], tuple[Any, ...]]]
+#: While a child is told: what it does after that.
+_later: _Calls | None = None
+
+_start_new_thread = monkey.get_original("_thread", "start_new_thread")
 
 
 def tell_of_forks(inherited: Inherited, turn: Turn = Turn.POOLS) -> None:
     """Call its ``after_fork`` in each child that is forked while it lives."""
     _all[turn].add(inherited)
+
+
+def is_being_told() -> bool:
+    """Whether this is a child that is being told: nothing of the user's may run yet."""
+    return _later is not None
+
+
+def after_this_fork(function: Callable[..., Any], *args: Any) -> None:
+    """For an ``after_fork``: call it when all have been told, in a native thread of its own.
+
+    It may be the user's, and may wait for what only a thread of the parent would have given.
+    """
+    assert _later is not None
+    _later.append((function, args))
 
 
 def forks() -> int:
@@ -62,7 +85,10 @@ def forks() -> int:
 
 
 def _in_child() -> None:
+    global _later
     _counts["forks"] += 1
+    later: _Calls = []
+    _later = later
     if hub_if_any() is not None:
         gevent.reinit()  # or closing descriptors here would tell the parent's loop
     for turn in Turn:
@@ -71,6 +97,17 @@ def _in_child() -> None:
                 inherited.after_fork()
             except Exception:  # the others must be told, or they use what is the parent's
                 log.exception("%r cannot let go of its parent's", inherited)
+    _later = None
+    if later:
+        _start_new_thread(_run, (later,))
+
+
+def _run(later: _Calls) -> None:
+    for function, args in later:
+        try:
+            function(*args)
+        except Exception:  # the others are for other users
+            log.exception("%r failed after a fork", function)
 
 
 if hasattr(os, "register_at_fork"):

@@ -179,6 +179,14 @@ def test_all_that_waits_fails_at_once_in_the_child(setting: str, served: Any) ->
     assert set(service.runs.values()) == {1}, service.runs
 
 
+def test_all_of_a_native_thread_fails_at_once_in_its_child(setting: str, served: Any) -> None:
+    """Whose os.fork() returns, whatever the user's callbacks wait for."""
+    service, server = served
+    with Program(setting, "native_child_loses_all", server.addresses[0]) as program:
+        program.succeed()
+    assert set(service.runs.values()) == {1}, service.runs
+
+
 def test_a_ping_fails_at_once_in_the_child(setting: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         with Program(setting, "child_loses_ping", f"tcp://127.0.0.1:{deaf.getsockname()[1]}") as program:

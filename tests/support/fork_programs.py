@@ -332,6 +332,50 @@ def child_loses_all(address: str) -> None:
     until(lambda: len(waiters.missing()) <= 2, what=waiters.missing)  # nothing comes from nowhere
 
 
+def native_child_loses_all(address: str) -> None:
+    """The same for a thread without a hub, at whose fork another one holds a lock of the user's."""
+    pool, ended = razorg.connect(address), dict[str, Any]()
+    lock = monkey.get_original("_thread", "allocate_lock")()
+    sleep = monkey.get_original("time", "sleep")
+    is_over: list[bool] = []
+
+    def hold() -> None:
+        with lock:
+            while not is_over:
+                sleep(0.001)
+
+    def until_natively(condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
+        end = monotonic() + seconds
+        while not condition():
+            assert monotonic() < end, (ended, pool)
+            sleep(0.001)
+
+    def run() -> Child:
+        wait = pool.client(Fork).wait
+        future, concurrent = razorg.submit(wait, 1), razorg.submit(wait, 2).as_concurrent()
+        razorg.submit(wait, 3).add_done_callback(lambda done: ended.setdefault("callback", outcome(done.get, False)))
+        razorg.submit(wait, 4).add_done_callback(lambda _: lock.acquire() and lock.release())  # its thread hangs
+        pool.send("Fork.wait", 5, notify=lambda task: ended.setdefault("task", outcome(task.get)))
+        until_natively(lambda: pool.in_flight == 5)
+        native_start(hold, ())
+        until_natively(lock.locked)
+
+        def act() -> None:
+            until_natively(lambda: len(ended) == 2 and concurrent.done(), SOON)
+            errors = [outcome(future.get), concurrent.exception(), ended["callback"], ended["task"]]
+            assert all(isinstance(error, razorg.ConnectionLost) and "forked" in str(error) for error in errors), errors
+            assert pool.client(Fork).double(7) == 14 and pool.in_flight == 0
+
+        return Child(act, is_native=True)
+
+    assert Native(run).get().wait() == 0
+    assert not ended and pool.in_flight == 5
+    is_over.append(True)
+    pool.client(Fork).open()
+    until(lambda: len(ended) == 2)
+    assert ended["callback"] == 3 and ended["task"].decode(int) == 5
+
+
 def child_loses_ping(address: str) -> None:
     """A ping that nobody answers: the address is that of a server that reads nothing."""
     pool = razorg.connect(address)
