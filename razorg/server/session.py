@@ -66,7 +66,7 @@ class Session(SessionAnswers):
             self._heard_at = monotonic()
             self.writer = writer = gevent.spawn(self._write_loop)
             self._read_requests()
-            self._wait_while_unanswered(1)
+            self._wait_while_running(at_least=1)
             self._outbox.close()
             writer.join()
             if not self._is_dead:
@@ -88,7 +88,7 @@ class Session(SessionAnswers):
                 if self._backlog and not self._worker_is_coming:
                     self._wake_worker()
                 if self._unanswered >= self.share.max_running:
-                    self._wait_while_unanswered(self.share.max_running)
+                    self._wait_while_running()
                     self._heard_at = monotonic()
         except RemoteProtocolError as error:
             self.seldom.warning("%s broke the protocol, closing: %s", self.peer, error)
@@ -114,9 +114,10 @@ class Session(SessionAnswers):
         else:
             self._backlog.append(fields)
 
-    def _wait_while_unanswered(self, count: int) -> None:
+    def _wait_while_running(self, at_least: int = 0) -> None:
+        """Wait while so many requests are unanswered, or as many as the share allows by then."""
         self._awaits_answers = True
-        while self._unanswered >= count and not self._is_dead:
+        while self._unanswered >= (at_least or self.share.max_running) and not self._is_dead:
             self._answered.clear()
             self._answered.wait()
         self._awaits_answers = self._owed > 0
@@ -174,8 +175,13 @@ class Session(SessionAnswers):
             self._reader.stop()
 
     def on_tick(self, now: float) -> None:
-        """Once a second, in the hub: close what has taken too long."""
+        """Once a second, in the hub: close what has taken too long, and use what others have left
+        of their peer's share."""
         config = self.config
+        if self._unanswered and self._unanswered - len(self._backlog) < self.share.max_running:
+            self._answered.set()
+            if self._backlog and not self._worker_is_coming:
+                self._wake_worker()
         if self._reader.is_late(now, config.read_timeout, config.limits):
             reason = "stopped in the middle of a request"
             if self._refuse_http():  # one that is shorter than a frame's head

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import gevent
@@ -506,3 +507,36 @@ def test_what_cannot_be_asked_is_refused_at_once(name: str) -> None:
     hooks: dict[str, Any] = {name: 3}
     with pytest.raises(TypeError, match=f"{name} is called with the peer, and cannot be 3"):
         razorg.RpcServer("memory://hooks", dispatch=razorg.Dispatch(), **hooks)
+
+
+def test_who_waits_uses_what_others_have_left() -> None:
+    """While a handler runs that may last for hours."""
+    with served("tcp://127.0.0.1:0", max_running_per_peer=4, max_running=4) as (server, shop):
+        with ScriptedClient(server.addresses[0]) as stays, ScriptedClient(server.addresses[0]) as leaves:
+            leaves.ping(1)
+            stays.ping(1)
+            stays.send(b"".join(request(seq, "Shop.wait", msgpack.packb(None)) for seq in range(2, 6)))
+            wait_until(lambda: shop.running == 2)
+            leaves.close()
+            wait_until(lambda: server.connections == 1)
+            server.on_tick(monotonic())
+            wait_until(lambda: shop.running == 4)
+            stays.send(request(6, "Shop.price"))
+            shop.gate.set()
+            assert sorted(reply.seq for reply in stays.read_replies(5)) == [2, 3, 4, 5, 6]
+
+
+def test_who_is_not_read_is_read_when_others_have_left() -> None:
+    with served("tcp://127.0.0.1:0", max_running_per_peer=2, max_running=2) as (server, shop):
+        with ScriptedClient(server.addresses[0]) as stays, ScriptedClient(server.addresses[0]) as leaves:
+            leaves.ping(1)
+            stays.send(request(2, "Shop.wait", msgpack.packb(None)))
+            wait_until(lambda: shop.running == 1)
+            leaves.close()
+            wait_until(lambda: server.connections == 1)
+            server.on_tick(monotonic())
+            stays.ping(3)
+            stays.send(request(4, "Shop.price"))
+            assert stays.read_reply().seq == 4
+            shop.gate.set()
+            assert stays.read_reply().seq == 2
