@@ -55,12 +55,17 @@ class Worker(GeventWorker):  # type: ignore[misc]
         for sock in self.sockets:
             sock.close()  # the server has descriptors of its own, and closes them when it stops
         try:
-            while self.alive and self.wsgi.read_requests < self.max_requests:
+            while self._goes_on():
                 self.notify()
                 self._wake.wait(BEAT_SECONDS)
             self._drain()
         finally:
             self.wsgi.stop(0)
+
+    def _goes_on(self) -> bool:
+        """Not when the server was stopped, as by a handler: gunicorn starts another worker then."""
+        is_serving = self.alive and self.wsgi.state == "serving"
+        return is_serving and self.wsgi.read_requests < self.max_requests
 
     def _drain(self) -> None:
         draining = gevent.spawn(self.wsgi.stop, self.cfg.graceful_timeout)

@@ -251,6 +251,15 @@ def test_a_worker_ends_after_so_many_requests(tmp_path: Path) -> None:
         assert "Traceback" not in gunicorn.log
 
 
+def test_a_worker_whose_server_was_stopped_makes_room_for_another(tmp_path: Path) -> None:
+    with Gunicorn(tmp_path, "-w", "1") as gunicorn:
+        with razorg.connect(gunicorn.addresses) as pool:
+            assert pool.call("Blocker.stop") == gunicorn.booted[0]
+            eventually(lambda: len(gunicorn.booted) == 2, PATIENCE, "another one is started")
+            assert who(pool) == gunicorn.booted[1] != gunicorn.booted[0]
+        assert "Traceback" not in gunicorn.log
+
+
 # binds and applications
 
 

@@ -29,8 +29,16 @@ class Blocker:
         """For ever, and not only this greenlet."""
         raise NotImplementedError
 
+    def stop(self) -> int:
+        """The server, out of a handler; the process that does it."""
+        raise NotImplementedError
+
 
 class RealBlocker(Blocker):
+    def stop(self) -> int:
+        server.stop()
+        return os.getpid()
+
     def block(self) -> None:
         lock = gevent.monkey.get_original("_thread", "allocate_lock")()
         lock.acquire()
