@@ -77,7 +77,7 @@ def _started(
                 os.close(descriptor)
         try:
             answer = _answer(reading, timeout)
-            if answer != READY:
+            if not answer.startswith(READY):
                 raise ChildProcessError(_failure(process, answer))
         except BaseException:
             _end(process)
@@ -96,7 +96,7 @@ def _answer(reading: int, timeout: float) -> bytes:
         "razorg.inherited_sockets()"
     )
     with time_limit(timeout, late):
-        while answer != READY:
+        while not answer.startswith(READY):  # several processes of it may say so
             wait_read(reading)
             piece = os.read(reading, 1024)
             if not piece:

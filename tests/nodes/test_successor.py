@@ -19,7 +19,8 @@ from support.nodes import PATIENCE, eventually
 from support.peers import in_hub, memory_url
 
 import razorg
-from razorg.server.inherit import Giver, InheritedSocket
+from razorg.server import successor
+from razorg.server.inherit import READY, Giver, InheritedSocket
 
 pytestmark = [
     pytest.mark.timeout(40),
@@ -175,3 +176,17 @@ def test_one_at_a_time_and_a_killed_caller_leaves_nothing() -> None:
 class _Nobody:
     def nothing(self) -> None:
         pass
+
+
+@pytest.mark.parametrize("said", [[b"+"], [b"++"], [b"+", b"+"], [b"no", b" way"], []])
+def test_several_processes_of_a_successor_may_say_that_it_serves(said: list[bytes]) -> None:
+    reading, writing = os.pipe()
+    serves = said[:1] in ([b"+"], [b"++"])
+    with os.fdopen(reading, "rb"), os.fdopen(writing, "wb", buffering=0) as end:
+        for word in said:
+            end.write(word)
+        if not serves:
+            end.close()
+        answer = successor._answer(reading, 2.0)
+        assert answer.startswith(READY) == serves
+        assert answer or not said
