@@ -88,10 +88,14 @@ class Channel:
         self._waiting.append(task)
         return not self._holds_permits
 
+    def is_full(self, limit: int) -> bool:
+        """Whether so many tasks wait here."""
+        return len(self._waiting) >= limit
+
     def wait_for_room(self, limit: int, timeout: float) -> bool:
-        """Block while so many tasks wait here; False when the time was over first."""
+        """Block while it is full; False when the time was over first."""
         deadline = monotonic() + timeout
-        while len(self._waiting) >= limit:
+        while self.is_full(limit):
             if getcurrent() is get_hub():
                 raise LocalProtocolError("the notify channel is full, and the hub cannot wait")
             if not self._taken.wait(max(deadline - monotonic(), 0)) and monotonic() >= deadline:

@@ -17,7 +17,7 @@ from razorg.codec.base import Codec
 from razorg.config import ClientConfig
 from razorg.core.balancing import make_routing
 from razorg.core.retry import RetryBudget, Step, step_after, strongest
-from razorg.core.routing import Mode, RoundRobin, pick_another
+from razorg.core.routing import Meter, Mode, RoundRobin, pick_another
 from razorg.declared import DeclaredError
 from razorg.errors import (
     CallTimeout,
@@ -143,16 +143,15 @@ class StreamFailover(RoutedCalls):
         return place
 
     def next_place(self, journey: Journey, error: Exception) -> Connections | None:
+        self._judge(journey.tried[-1].meter, error)
         if isinstance(error, DeclaredError):
             return self._steer(journey, error)
-        assert isinstance(error, RpcError)
+        if not isinstance(error, RpcError):
+            return None
         step = step_after(error, is_repeatable=self._is_repeatable(journey))
         journey.sent = error.sent = strongest(journey.sent, error.sent)
         if isinstance(error, (Unreachable, ConnectionLost)):
             self._routing.failed(journey.tried[-1])
-        meter = journey.tried[-1].meter
-        if meter is not None and isinstance(error, _BLAMED):
-            meter.failed()
         if step is Step.STOP or not journey.time_left():
             return None
         if step is Step.MOVE:
@@ -178,6 +177,14 @@ class StreamFailover(RoutedCalls):
                 place.wanted()
         if self._uses_spares:
             self._spare_no_more()
+
+    def _judge(self, meter: Meter | None, error: Exception) -> None:
+        """What the error says of the address, where these are judged."""
+        if meter is not None:
+            if isinstance(error, _BLAMED):
+                meter.failed()
+            elif not isinstance(error, RpcError) or error.sent == "yes":
+                meter.answered()
 
     def _is_repeatable(self, journey: Journey) -> bool:
         return journey.method.idempotent or self.config.retry == "always"

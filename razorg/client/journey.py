@@ -12,7 +12,6 @@ from typing import Any, Protocol, Union
 import gevent
 
 from razorg.core.method import Method
-from razorg.declared import DeclaredError
 from razorg.errors import RpcError, Sent
 from razorg.wire.heads import Buffer, Msg
 
@@ -98,7 +97,7 @@ class Journey:
 
     def next_place(self, error: Exception) -> Any:
         """Where the call goes on after this error; None when it ends here."""
-        if not isinstance(error, (RpcError, DeclaredError)) or self.router.is_abandoned:
+        if self.router.is_abandoned:
             return None
         place = self.router.next_place(self, error)
         if place is not None:

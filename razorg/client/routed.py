@@ -15,7 +15,7 @@ from typing import Any
 from gevent import get_hub
 
 from razorg.client.calls import ClientTask, count_failure, located
-from razorg.client.channel import Channels
+from razorg.client.channel import Channel, Channels
 from razorg.client.connections import Connections
 from razorg.client.future import RpcFuture, new_future
 from razorg.client.journey import Journey
@@ -26,6 +26,9 @@ from razorg.core.method import Method
 from razorg.declared import DeclaredError
 from razorg.errors import CallTimeout, ConnectionLost, RpcError, Unreachable
 from razorg.wire.heads import Buffer, Msg
+
+#: What a call may end with; declared errors may be OSErrors.
+_ENDINGS = (RpcError, DeclaredError, OSError)
 
 
 class RoutedCalls:
@@ -99,7 +102,7 @@ class RoutedCalls:
             if method.figures is not None:
                 method.figures.ended(monotonic() - started)
             return value
-        except (RpcError, DeclaredError) as error:
+        except _ENDINGS as error:
             located(error, method.name, place.address)
             failure = error
         except BaseException as error:
@@ -128,15 +131,19 @@ class RoutedCalls:
         channel = (
             self._channels.of(request.notify, lambda: None) if request.notify is not None else None
         )
-        if channel is not None:
-            seconds = request.timeout or self.config.task_timeout
-            if not channel.wait_for_room(self.config.window, seconds):
-                raise CallTimeout(
-                    "the notify channel is full", sent="no", method=request.method.name
-                )
+        if channel is not None and channel.is_full(self.config.window):
+            request = self._when_there_is_room(request, channel)
         call = request.call(self.address, self._hub, channel)
         self._send(call, request.data, request.blob, request.timeout)
         return call
+
+    def _when_there_is_room(self, request: RawRequest, channel: Channel) -> RawRequest:
+        """The request with the time that is left when it may be sent."""
+        started = monotonic()
+        seconds = self.config.task_timeout if request.timeout is None else request.timeout
+        if not channel.wait_for_room(self.config.window, seconds):
+            raise CallTimeout("the notify channel is full", sent="no", method=request.method.name)
+        return request.with_timeout(max(seconds - (monotonic() - started), 0.001))
 
     def _send(
         self,
@@ -149,7 +156,7 @@ class RoutedCalls:
         started = monotonic()
         place = None
         try:
-            place = self.only_place or self._route(call.method)
+            place = self.only_place or self.route()
             stream = place.current
             call.origin = (self, place, msg, blob)
             if stream is None or place.line or stream.is_full():
@@ -173,7 +180,7 @@ class RoutedCalls:
             raise error.located(method.name, None) from None
 
 
-def _call_on(journey: Journey, failure: RpcError | DeclaredError) -> Any:
+def _call_on(journey: Journey, failure: Exception) -> Any:
     """Go on with a blocking call until it succeeds, or an error is its end."""
     method = journey.method
     try:
@@ -189,7 +196,7 @@ def _call_on(journey: Journey, failure: RpcError | DeclaredError) -> Any:
                 if stream.meter is not None:
                     stream.answered(since)
                 return value
-            except (RpcError, DeclaredError) as error:
+            except _ENDINGS as error:
                 located(error, method.name, place.address)
                 failure = error
     finally:

@@ -28,6 +28,10 @@ class Meter:
         known = self.latency
         self.latency = known + (seconds - known) * self.DECAY if known else seconds
 
+    def answered(self) -> None:
+        """A call has got an error for its response, and the place is as good as any."""
+        self.successes += 1
+
     def failed(self) -> None:
         """A call has got none: the place cannot be reached, or is too slow."""
         self.failures += 1

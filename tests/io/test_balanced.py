@@ -133,3 +133,41 @@ def test_the_time_to_connect_speaks_against_no_node(how: str, monkeypatch: pytes
                 wait_until(lambda: done)
             (place,) = part_of(pool)._places.values()
             assert 0 < place.meter.latency < 0.45
+
+
+class Unknown(razorg.ErrorText):
+    pass
+
+
+@razorg.service
+class Catalogue:
+    """Knows nothing, and says so in all the ways there are; one call in ten goes wrong."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    @razorg.method(raises=(Unknown, OSError))
+    def find(self, how: str) -> int:
+        self.asked += 1
+        if self.asked % 10 == 0:
+            raise ValueError("out of order")
+        raise {"text": Unknown("x"), "number": OSError(2, "x")}[how]
+
+
+@pytest.mark.parametrize("form", ["call", "submit"])
+@pytest.mark.parametrize("how", ["text", "number", "method"])
+def test_an_error_that_was_meant_is_an_answer(form: str, how: str) -> None:
+    with razorg.RpcServer([one := memory_url(), two := memory_url()], [Catalogue()]):
+        with razorg.connect([one, two], mode="balanced") as pool:
+            part = part_of(pool)
+            part._ticker.discard(part)  # which takes what was counted
+            action, raises = "Catalogue.nothing" if how == "method" else "Catalogue.find", (Unknown, OSError)
+            for _ in range(40):
+                with pytest.raises((razorg.RpcError, razorg.ErrorText, OSError)):
+                    if form == "call":
+                        pool.call(action, how, raises=raises)
+                    else:
+                        pool.submit(action, how, raises=raises).get()
+            meters = [node.meter for node in part._routing._nodes.values()]
+            assert sum(meter.failures for meter in meters) == (0 if how == "method" else 4)
+            assert sum(meter.successes for meter in meters) == (40 if how == "method" else 36)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 import weakref
 from typing import Any
 
@@ -11,10 +12,11 @@ import gevent
 import pytest
 from gevent.queue import Queue
 from support.peers import ScriptedServer, error, memory_url, reply, wait_until
+from support.pools import part_of
 from test_server import Echo
 from test_stream import check_usable, linked
 
-from razorg import CallTimeout, ClientStream, ConnectionLost, LocalProtocolError, RpcServer
+from razorg import CallTimeout, ClientStream, ConnectionLost, LocalProtocolError, RpcServer, connect
 
 PROMPT = 1.0  # seconds, where the alternative is a timeout of 20
 
@@ -163,3 +165,27 @@ def test_a_full_queue_behind_a_callable_loses_nothing(room: int) -> None:
         assert not sending.ready()  # those that wait keep their permits
         assert [queue.get(timeout=5).get().msg for _ in range(20)] == list(range(20))
         sending.get(timeout=5)
+
+
+def test_the_time_to_wait_for_the_channel_is_the_calls_own() -> None:
+    """Which has half of its time left when there is room; the peer it meets says nothing."""
+    channel: Queue[Any] = Queue(maxsize=1)
+    channel.put("full")
+    with ScriptedServer() as server, connect([server.address], window=1, max_connections=1) as pool:
+        busy = pool.send(1)  # the window is full
+        with pytest.raises(CallTimeout):
+            pool.send(2, notify=channel, timeout=0.01)
+        part = part_of(pool)
+        waiting = part._channels.of(channel, lambda: None)
+        waiting._waiting.append(waiting_task := object())
+        started = time.monotonic()
+
+        def make_room() -> None:
+            assert waiting._waiting.popleft() is waiting_task
+            waiting._taken.set()
+
+        gevent.spawn_later(0.3, make_room)
+        with pytest.raises(CallTimeout, match="window"):
+            pool.send(3, notify=channel, timeout=0.6)
+        assert 0.55 < time.monotonic() - started < 0.85
+        busy.cancel()

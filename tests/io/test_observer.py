@@ -151,6 +151,25 @@ def test_unreachable_calls_and_retries_are_counted() -> None:
     assert observer.of("Cal.quick").quantile(1.0) < 5
 
 
+@pytest.mark.parametrize("form", ["call", "submit", "send", "notify"])
+def test_a_call_that_finds_no_address_is_counted_once(form: str) -> None:
+    observer, ended = razorg.Observer(), list[Any]()
+    with razorg.connect([memory_url(), memory_url()], observer=observer) as pool:
+        for _ in range(5):
+            if form == "notify":
+                pool.send("Cal.quick", notify=ended.append)
+                continue
+            with pytest.raises(razorg.Unreachable):
+                if form == "call":
+                    pool.client(Cal).quick()
+                elif form == "submit":
+                    razorg.submit(pool.client(Cal).quick).get(10)
+                else:
+                    pool.send("Cal.quick").get(10)
+        wait_until(lambda: form != "notify" or len(ended) == 5)
+    assert counted(observer.of("Cal.quick")) == (5, {"Unreachable": 5})
+
+
 class Elsewhere(razorg.ErrorText):
     def failover(self) -> Any:
         return razorg.NEXT
