@@ -9,7 +9,7 @@ import msgspec
 
 from razorg.codec.base import Codec, Decoder
 from razorg.codec.bins import bin_msg, bin_value
-from razorg.codec.ext import may_hold_timestamp, plain_list, plain_map, refuse_timestamp
+from razorg.codec.careful import CONTAINERS_MAX, careful_hooks, needs_care, refuse_timestamps
 from razorg.codec.path import ENCODE_FAILURES, encode_error
 from razorg.codec.typed import BUILTIN_TYPES, decoder_with
 from razorg.errors import DecodeError
@@ -37,19 +37,19 @@ def unpack(data: Buffer) -> Any:
     """The plain value; DecodeError.  Arrays cannot be keys of maps: anybody could foresee the
     hashes of the tuples that they would be, and send thousands that are alike."""
     try:
-        if (0xFF in data or data.__class__ is memoryview) and may_hold_timestamp(data):
-            return refuse_timestamp(
-                _unpackb(
-                    data,
-                    strict_map_key=False,
-                    ext_hook=_refuse_ext,
-                    list_hook=plain_list,
-                    object_pairs_hook=plain_map,
-                )
-            )
+        if (len(data) > CONTAINERS_MAX or 0xFF in data or data.__class__ is memoryview) and (
+            needs_care(data)
+        ):
+            hooks = careful_hooks(data)
+            value = _unpackb(data, strict_map_key=False, ext_hook=_refuse_ext, **hooks)
+            refuse_timestamps((value,))
+            return value
         return _unpackb(data, strict_map_key=False, ext_hook=_refuse_ext)
     except msgpack.ExtraData as error:
         raise DecodeError(f"{len(error.extra)} bytes after the value") from None
+    except StopIteration:
+        text = f"more than {CONTAINERS_MAX:,} arrays and maps in a message"
+        raise DecodeError(f"not read: {text}; send it in parts, or as a blob") from None
     except TypeError:
         raise DecodeError("an array or a map cannot be the key of a map") from None
     except _DECODE_FAILURES as error:

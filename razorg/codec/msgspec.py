@@ -8,7 +8,7 @@ import msgspec
 
 from razorg.codec.base import Codec, Decoder
 from razorg.codec.bins import bin_msg, bin_value
-from razorg.codec.ext import may_hold_timestamp
+from razorg.codec.careful import may_hold_timestamp, needs_care
 from razorg.codec.msgpack import unpack
 from razorg.codec.path import ENCODE_FAILURES, encode_error
 from razorg.codec.typed import BUILTIN_TYPES, convert, holds_untyped, is_untyped
@@ -55,7 +55,7 @@ class MsgspecCodec(Codec):
 
         def decode(data: Buffer) -> Any:
             try:
-                if not may_hold_timestamp(data):
+                if not needs_care(data):
                     return fast(data)
             except _DECODE_FAILURES:
                 pass  # it may only differ as the reference allows

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from razorg.codec.base import Codec
+from razorg.codec.careful import CONTAINERS_MAX
 from razorg.errors import DecodeError, EncodeError
 
 #: Values and their bytes by the msgpack specification, the shortest form of each.
@@ -276,3 +277,25 @@ def test_big_bytes_of_a_wrong_length_are_no_value(codec: Codec, size: int, chang
     for type in (bytes, Any):
         with pytest.raises(DecodeError):
             codec.decode(data, type)
+
+
+def many(count: int, each: bytes = b"\x80") -> bytes:
+    """An array of so many: with itself as many arrays and maps and one more."""
+    return b"\xdd" + count.to_bytes(4, "big") + each * count
+
+
+@pytest.mark.parametrize("kind", [Any, int, list[dict[str, int]]], ids=str)
+@pytest.mark.parametrize("each", [b"\x80", b"\x90", b"\xdf\0\0\0\0", b"\x91\xc0"], ids=repr)
+def test_a_message_holds_so_many_arrays_and_maps(codec: Codec, kind: Any, each: bytes) -> None:
+    """Each takes a byte of the message, and some hundred of memory."""
+    with pytest.raises(DecodeError, match="more than 1,000,000 arrays and maps in a message"):
+        codec.decode(many(CONTAINERS_MAX, each), kind)
+
+
+def test_what_is_large_and_not_many_comes_back(codec: Codec) -> None:
+    value = codec.decode(many(CONTAINERS_MAX - 1))
+    assert len(value) == CONTAINERS_MAX - 1 and value[0] == value[-1] == {}
+    looks_like = "\u0080" * CONTAINERS_MAX
+    for big in ([looks_like, {"a": looks_like.encode("latin-1")}], list(range(-CONTAINERS_MAX, 10)), ["ab"] * CONTAINERS_MAX):
+        assert codec.decode(codec.encode(big)) == big
+    assert codec.decode(codec.encode([looks_like]), list[str]) == [looks_like]
