@@ -27,6 +27,7 @@ from razorg.cli.plot import draw_latencies
 from razorg.cli.values import to_json
 from razorg.errors import RazorError
 
+_SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 #: Of more calls than this, latencies are a sample.
 _KEPT = 1_000_000
 _SECONDS = 5.0
@@ -42,6 +43,7 @@ class _Run:
         self._limit = inf if limit is None else limit
         self._seconds = seconds
         self.latencies: list[float] = []
+        self.slowest = 0.0
         self.errors: Counter[str] = Counter()
         self.begun = 0
         self.calls = 0
@@ -63,6 +65,7 @@ class _Run:
                 self.is_over = True
         seconds = monotonic() - started
         self.calls += 1
+        self.slowest = max(self.slowest, seconds)
         if len(self.latencies) < _KEPT:
             self.latencies.append(seconds)
         elif random.randrange(self.calls) < _KEPT:
@@ -204,13 +207,9 @@ def _told(run: _Run, spent: float, blob_bytes: int | None) -> dict[str, Any]:
         "seconds": spent,
         "calls_per_second": run.calls / spent,
         "errors": dict(run.errors),
-        "latency": {
-            name: quantile(ordered, share)
-            for name, share in (
-                ("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0),
-            )
-        },
-    }  # fmt: skip
+        "latency": {name: quantile(ordered, share) for name, share in _SHARES.items()},
+    }
+    told["latency"]["max"] = run.slowest
     if blob_bytes:
         told["megabytes_per_second"] = run.calls * blob_bytes * 2 / spent / 1e6
     return told
