@@ -37,15 +37,17 @@ _LOOK_SECONDS = 1.0
 _OVERDUE_SECONDS = 3.0
 
 
-class _Callbacks(dict["RpcFuture[Any]", "list[Callable[[Any], None]]"]):
+class _Callbacks:
     """What is to be called when futures end; they are kept: nobody else may hold them, or their
     pool."""
 
-    __hash__ = object.__hash__  # type: ignore[assignment]
+    def __init__(self) -> None:
+        self._waiting: dict[RpcFuture[Any], list[Callable[[Any], None]]] = {}
+        tell_of_forks(self, Turn.CALLBACKS)
 
     def add(self, future: RpcFuture[Any], callback: Callable[[Any], None]) -> None:
         """In the future's hub."""
-        known = self.setdefault(future, [])
+        known = self._waiting.setdefault(future, [])
         known.append(callback)
         if len(known) == 1:
             future.rawlink(self.run)
@@ -54,26 +56,25 @@ class _Callbacks(dict["RpcFuture[Any]", "list[Callable[[Any], None]]"]):
         """It has ended."""
         if is_being_told():
             return  # that is no place for them: see ``after_fork``
-        left = self.pop(future, [])
+        left = self._waiting.pop(future, [])
         while left:
             try:
                 left.pop(0)(future)
             except BaseException:  # as SystemExit: it ends the program, or is told by the hub
                 if left:
-                    self[future] = left
+                    self._waiting[future] = left
                     future.rawlink(self.run)
                 raise
 
     def after_fork(self) -> None:
         """In a forked child: the hubs that would run them stayed with the parent."""
         hub = hub_if_any()
-        for future in list(self):
+        for future in list(self._waiting):
             if future.ready() and not future.belongs_to(hub):
                 after_this_fork(self.run, future)
 
 
 _callbacks = _Callbacks()
-tell_of_forks(_callbacks, Turn.CALLBACKS)
 
 
 def new_future(method: Method, hub: Any) -> RpcFuture[Any]:

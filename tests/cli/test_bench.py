@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from support.peers import memory_url, wait_until
 
 import razorg
-from razorg.cli import bench
+from razorg.cli import bench as command
 from razorg.cli.main import cli
 
 
@@ -110,11 +110,11 @@ def test_ctrl_c_ends_its_callers(address: str, shop: Shop, arguments: list[str],
 
 def test_the_slowest_of_very_many_calls_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the latencies that are kept are a sample."""
-    monkeypatch.setattr(bench, "_KEPT", 10)
+    monkeypatch.setattr(command, "_KEPT", 10)
     calls = iter([0.05] + [0.0] * 199)
-    run = bench._Run(lambda: gevent.sleep(next(calls)), 200, 1.0)
+    run = command._Run(lambda: gevent.sleep(next(calls)), 200, 1.0)
     run.in_turn()
     assert len(run.latencies) == 10 and run.calls == 200
-    told = bench._told(run, 1.0, 0)
+    told = command._told(run, 1.0, 0)
     assert told["latency"]["max"] >= 0.05 > told["latency"]["p50"]
     assert list(told["latency"]) == ["p50", "p90", "p99", "p99.9", "max"]
