@@ -216,10 +216,10 @@ def _lock(cls: type, attribute: str, function: Any, requires: str | None) -> str
     for base in cls.__mro__[1:]:
         spec = base.__dict__.get(_SPEC)
         extended = spec.methods.get(attribute) if spec is not None else None
-        if extended is not None:
-            theirs: str | None = extended.options.requires
+        theirs: str | None = extended.options.requires if extended is not None else None
+        if theirs is not None:
             is_inherited = getattr(base, attribute) is function
-            return (theirs or requires) if is_inherited else (requires or theirs)
+            return theirs if is_inherited else requires or theirs
     return requires
 
 

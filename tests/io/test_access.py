@@ -238,6 +238,30 @@ def test_a_service_that_extends_another_keeps_its_locks() -> None:
                     denied(getattr(pool.client(cls), name))
             return {name: told["requires"] for name, told in methods.items()}
 
+    @razorg.service
+    class Both(Open, Base):
+        pass
+
+    @razorg.service
+    class Neither(Open, Plain):
+        def look(self) -> str:
+            return "seen"
+
+        def drop(self) -> str:
+            return "dropped otherwise"
+
+    @razorg.service(requires="guest")
+    class Other:
+        def look(self) -> str:
+            return "seen"
+
+    @razorg.service
+    class Late(Open, Other):
+        pass
+
+    assert locks(Both) == {"drop": "admin", "sell": "owner", "rename": "admin", "look": None}
+    assert locks(Neither) == {"drop": "admin", "sell": "owner", "rename": "admin", "look": None}
+    assert locks(Late) == {"look": "guest"}
     assert locks(Plain) == {"drop": "admin", "sell": "owner", "rename": "admin", "look": None}
     assert locks(Staffed) == {"drop": "admin", "sell": "owner", "rename": "staff", "look": "staff"}
     assert locks(Closed) == {"look": "staff"}
