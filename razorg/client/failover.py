@@ -16,7 +16,7 @@ from razorg.client.routed import RoutedCalls
 from razorg.codec.base import Codec
 from razorg.config import ClientConfig
 from razorg.core.balancing import make_routing
-from razorg.core.retry import RetryBudget, Step, step_after, strongest
+from razorg.core.retry import RetryBudget, Step, step_after, strongest, was_answered
 from razorg.core.routing import Meter, Mode, RoundRobin, pick_another
 from razorg.declared import DeclaredError
 from razorg.errors import (
@@ -183,7 +183,7 @@ class StreamFailover(RoutedCalls):
         if meter is not None:
             if isinstance(error, _BLAMED):
                 meter.failed()
-            elif not isinstance(error, RpcError) or error.sent == "yes":
+            elif was_answered(error):
                 meter.answered()
 
     def _is_repeatable(self, journey: Journey) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum
 
+from razorg.declared import DeclaredError
 from razorg.errors import CallTimeout, ConnectionLost, RpcError, Sent, Unreachable
 
 
@@ -24,6 +25,15 @@ def step_after(error: RpcError, *, is_repeatable: bool) -> Step:
         # Without a place in the window until its time was over: there is none left.
         return Step.STOP if isinstance(error, CallTimeout) else Step.MOVE
     return Step.RETRY if is_repeatable else Step.STOP
+
+
+def was_answered(error: Exception) -> bool:
+    """Whether it came in a response; who gave up, or was cancelled, has had none."""
+    if isinstance(error, RpcError):
+        return error.sent == "yes"
+    return isinstance(error, DeclaredError) or (
+        isinstance(error, OSError) and error.errno is not None
+    )
 
 
 _STRENGTH: dict[Sent, int] = {"no": 0, "maybe": 1, "yes": 2}

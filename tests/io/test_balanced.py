@@ -8,7 +8,7 @@ from typing import Any
 
 import gevent
 import pytest
-from support.peers import memory_url, wait_until
+from support.peers import ScriptedServer, memory_url, wait_until
 from support.pools import part_of
 
 import razorg
@@ -171,3 +171,20 @@ def test_an_error_that_was_meant_is_an_answer(form: str, how: str) -> None:
             meters = [node.meter for node in part._routing._nodes.values()]
             assert sum(meter.failures for meter in meters) == (0 if how == "method" else 4)
             assert sum(meter.successes for meter in meters) == (40 if how == "method" else 36)
+
+
+@pytest.mark.parametrize("how", ["cancel", "timeout", "error of the timeout"])
+def test_who_gave_up_says_nothing_of_the_node(how: str) -> None:
+    with ScriptedServer() as silent, razorg.connect([silent.address], mode="balanced") as pool:
+        part = part_of(pool)
+        part._ticker.discard(part)
+        for _ in range(5):
+            if how == "cancel":
+                assert pool.submit("Node.who").cancel()
+                continue
+            with pytest.raises((gevent.Timeout, TimeoutError)):
+                with gevent.Timeout(0.001, TimeoutError if how != "timeout" else None):
+                    pool.call("Node.who")
+        (node,) = part._routing._nodes.values()
+        assert node.meter.take() == (0, 0)
+        wait_until(lambda: pool.in_flight == 0)
