@@ -24,6 +24,8 @@ CONTAINERS_MAX = 1_000_000
 
 #: Where the head of a timestamp could end: 4, 8 or 12 bytes of type -1, in any of their spellings.
 _timestamp_head = re.compile(rb"\xff(?<=[\xd6\xd7\x04\x08\x0c]\xff)").search
+#: … as msgspec writes it.
+_written_timestamp_head = re.compile(rb"\xff(?:(?<=[\xd6\xd7]\xff)|(?<=\xc7\x0c\xff))").search
 #: The bytes that arrays and maps begin with.
 _HEADS = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
 
@@ -33,6 +35,11 @@ def may_hold_timestamp(data: Buffer) -> bool:
     if data.__class__ is bytes and 0xFF not in data:  # a fifth of the time
         return False
     return _timestamp_head(data) is not None
+
+
+def may_have_written_timestamp(data: bytes) -> bool:
+    """As ``may_hold_timestamp``, of what msgspec has encoded."""
+    return 0xFF in data and _written_timestamp_head(data) is not None
 
 
 def may_hold_too_many(data: Buffer) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 
 from razorg.codec.base import Codec, Decoder
 from razorg.codec.bins import bin_msg, bin_value
-from razorg.codec.careful import may_hold_timestamp, needs_care
+from razorg.codec.careful import may_have_written_timestamp, needs_care
 from razorg.codec.msgpack import unpack
 from razorg.codec.path import ENCODE_FAILURES, encode_error
 from razorg.codec.typed import BUILTIN_TYPES, convert, holds_untyped, is_untyped
@@ -32,10 +32,10 @@ class MsgspecCodec(Codec):
     def encode(self, value: Any) -> bytes:
         try:
             data = self._encode(value)
+            if may_have_written_timestamp(data):  # of a datetime with a zone: it travels as text
+                data = self._encode(msgspec.to_builtins(value, builtin_types=BUILTIN_TYPES))
         except ENCODE_FAILURES as error:
             raise encode_error(self._encode, value, error) from None
-        if may_hold_timestamp(data):  # of a datetime with a zone, which travels as text
-            data = self._encode(msgspec.to_builtins(value, builtin_types=BUILTIN_TYPES))
         return data
 
     def encode_bytes(self, value: bytes) -> Msg:

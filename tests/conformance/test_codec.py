@@ -13,6 +13,7 @@ import pytest
 
 from razorg.codec.base import Codec
 from razorg.codec.careful import CONTAINERS_MAX
+from razorg.codec.registry import resolve_codec
 from razorg.errors import DecodeError, EncodeError
 
 #: Values and their bytes by the msgpack specification, the shortest form of each.
@@ -299,3 +300,21 @@ def test_what_is_large_and_not_many_comes_back(codec: Codec) -> None:
     for big in ([looks_like, {"a": looks_like.encode("latin-1")}], list(range(-CONTAINERS_MAX, 10)), ["ab"] * CONTAINERS_MAX):
         assert codec.decode(codec.encode(big)) == big
     assert codec.decode(codec.encode([looks_like]), list[str]) == [looks_like]
+
+
+def test_small_numbers_are_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may be the head of a timestamp in a message of others is none in one of msgspec."""
+    monkeypatch.setattr(msgspec, "to_builtins", None)
+    codec = resolve_codec("msgspec")
+    for number in range(128):
+        assert codec.decode(codec.encode([number, -1, {"a": bytes([number, 255])}])) == [
+            number, -1, {"a": bytes([number, 255])},
+        ]
+
+
+def test_a_second_encoding_fails_as_the_first_one(codec: Codec) -> None:
+    for value in (b"\xd6\xff", b"ab"):
+        with pytest.raises(EncodeError):
+            codec.encode([value, object()])
+    with pytest.raises(EncodeError):
+        codec.encode([b"\xd6\xff", msgspec.msgpack.Ext(5, b"a")])
