@@ -15,7 +15,8 @@ class Identifiers:
 
     def make(self, name: str) -> str:
         """The name itself, if it can be one here; else the nearest one that can."""
-        made = re.sub(r"\W", "_", unicodedata.normalize("NFKC", re.sub(r"\W", "_", name)))
+        letters = unicodedata.normalize("NFKC", re.sub(r"\W", "_", name))
+        made = "".join(one if f"x{one}".isidentifier() else "_" for one in letters)
         if not made.isidentifier() or made.startswith("_"):
             made = f"x{made}"
         while made in self._taken:

@@ -54,17 +54,19 @@ class ScriptedFaults:
         self._add(action, step, times)
 
     def fail_after(self, action: int | str, error: Exception, times: int = 1) -> None:
-        """The next calls are made, and their answers lost: they end with the error."""
+        """The next calls are made, and their answers lost: they end with the error.
+
+        TypeError in ``send`` of a task with ``notify``: its answer goes there.
+        """
 
         def step(call: ClientCall, proceed: Proceed) -> Any:
+            if call.notify is not None:
+                raise TypeError("the answer of a task with notify goes there, and cannot be lost")
             if call.kind == "call":
                 with contextlib.suppress(Exception):  # an error is an answer, too
                     proceed(call)
                 raise error
             result = proceed(call)
-            if not _has_future(call):
-                result.wait()
-                raise error
             future = _future(call, result._hub)
 
             def lose(_: Any) -> None:

@@ -345,7 +345,7 @@ def test_nothing_of_a_hostile_server_runs(capsys: pytest.CaptureFixture[str], mo
     assert not [line for line in rust_stub(hostile(), "a server").split("\n") if line.lstrip().startswith("print")]
 
 
-@pytest.mark.parametrize("name", ["½", "⑴", "half½", "run⑴", "ﬁ", "a b", "\u0301", "_", "class", "1", "ﷺ"])
+@pytest.mark.parametrize("name", ["½", "⑴", "half½", "run⑴", "ﬁ", "a b", "\u0301", "_", "class", "1", "ﷺ", "a\u0bf0", "①x", "xำ", "ͺ"])
 def test_every_name_is_made_one_of_the_language(name: str) -> None:
     """Some letters are several when Python reads them, and not all of these can be in a name."""
     made = Identifiers(["class"]).make(name)

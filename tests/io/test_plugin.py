@@ -97,6 +97,14 @@ def test_an_answer_that_is_lost_may_be_an_error(razorg_server: Callable[..., Ser
     assert shop.asked == 1 and served.faults.is_done
 
 
+def test_the_answer_of_a_task_cannot_be_lost(razorg_server: Callable[..., Served]) -> None:
+    served = razorg_server(Shop())
+    served.faults.fail_after("Shop.price", razorg.ConnectionLost(sent="maybe"))
+    with pytest.raises(TypeError, match="goes there, and cannot be lost"):
+        served.pool.send("Shop.price", notify=[].append)
+    assert served.pool.in_flight == 0 and served.client(Shop).price() == 3
+
+
 def test_a_delay_makes_no_hub_in_a_native_thread(razorg_server: Callable[..., Served]) -> None:
     served = razorg_server(Shop())
     served.faults.delay("Shop.price", 0.01)
