@@ -29,6 +29,8 @@ _BLOCK_GREENLETS = (Queue, SimpleQueue, Handover)
 
 #: How often a full channel of another kind is tried again.
 _RETRY_SECONDS = 0.01
+#: That of a forked child, which may never be read from.
+_RETRY_MAX_SECONDS = 1.0
 
 
 def check_target(target: Any) -> Callable[[Any], Any]:
@@ -117,8 +119,15 @@ class Channel:
 
     def deliver(self) -> None:
         """Hand over what waits; blocks this thread, which has no hub."""
-        while not self._hand_over(self._give):
-            _sleep(_RETRY_SECONDS)
+        pause = _RETRY_SECONDS
+        while self._waiting:
+            try:
+                if self._hand_over(self._give):
+                    return
+                _sleep(pause)
+                pause = min(2 * pause, _RETRY_MAX_SECONDS)
+            except BaseException:  # as that of a SystemExit: the others must not wait for ever
+                log.exception("the notify target %r failed", self._target)
 
     def _give(self, task: Any) -> None:
         if task.context is None:

@@ -43,7 +43,23 @@ class _Callbacks:
 
     def __init__(self) -> None:
         self._waiting: dict[RpcFuture[Any], list[Callable[[Any], None]]] = {}
+        #: On their way to the future's hub, from other threads.
+        self._coming: list[tuple[RpcFuture[Any], Callable[[Any], None]]] = []
         tell_of_forks(self, Turn.CALLBACKS)
+
+    def send(self, future: RpcFuture[Any], callback: Callable[[Any], None]) -> None:
+        """As ``add``, from another thread; LocalProtocolError when the hub was destroyed."""
+        entry = (future, callback)
+        self._coming.append(entry)
+        try:
+            future.run_in_its_hub(self._arrived, entry)
+        except BaseException:
+            self._coming.remove(entry)
+            raise
+
+    def _arrived(self, entry: tuple[RpcFuture[Any], Callable[[Any], None]]) -> None:
+        self._coming.remove(entry)
+        self.add(*entry)
 
     def add(self, future: RpcFuture[Any], callback: Callable[[Any], None]) -> None:
         """In the future's hub."""
@@ -69,9 +85,16 @@ class _Callbacks:
     def after_fork(self) -> None:
         """In a forked child: the hubs that would run them stayed with the parent."""
         hub = hub_if_any()
+        coming, self._coming = self._coming, []
+        for future, callback in coming:
+            if future.belongs_to(hub):
+                self.add(future, callback)
+            else:
+                self._waiting.setdefault(future, []).append(callback)
         for future in list(self._waiting):
             if future.ready() and not future.belongs_to(hub):
-                after_this_fork(self.run, future)
+                for callback in self._waiting.pop(future):
+                    after_this_fork(callback, future)
 
 
 _callbacks = _Callbacks()
@@ -256,7 +279,7 @@ class RpcFuture(AsyncResult, Generic[ResultT]):  # type: ignore[misc]
         elif self.ready() and is_destroyed(self._hub):
             callback(self)
         else:
-            self.run_in_its_hub(_callbacks.add, self, callback)
+            _callbacks.send(self, callback)
 
     def __repr__(self) -> str:
         state = "pending"

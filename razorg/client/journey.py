@@ -31,6 +31,8 @@ class Router(Protocol):
     """The pool, which knows the way."""
 
     is_abandoned: bool
+    #: Futures and tasks on their way to another place; they are in no stream.
+    travelling: set[Any]
 
     def next_place(self, journey: Journey, error: Exception) -> Any:
         """Where the call goes on; None when the error is its end.  Never blocks."""
@@ -126,6 +128,7 @@ def goes_on(call: Traveller, origin: Origin | Journey, error: Exception) -> bool
     if place is None:
         return False
     call.origin = journey
+    journey.router.travelling.add(call)
     gevent.spawn(_send_again, call, journey, place)
     return True
 
@@ -137,7 +140,9 @@ def _send_again(call: Traveller, journey: Journey, place: Place) -> None:
         stream = place.stream(seconds)
         if not call.is_finished:  # cancelled meanwhile
             stream.start(call, journey.msg, journey.blob, seconds, since)
+        journey.router.travelling.discard(call)
     except Exception as error:  # whatever it is, the call must end, or go on once more
+        journey.router.travelling.discard(call)
         if isinstance(error, RpcError):
             error.located(call.method.name, place.address)
         if not call.is_finished:

@@ -9,6 +9,7 @@ cdef class RoutedCalls:
     cdef public object config
     cdef public object codec
     cdef public object is_abandoned
+    cdef public object travelling
     cdef public Upkeep only_place
     cdef public object _hub
     cdef public object _channels

@@ -25,6 +25,8 @@ from razorg.config import ClientConfig
 from razorg.core.method import Method
 from razorg.declared import DeclaredError
 from razorg.errors import CallTimeout, ConnectionLost, RpcError, Unreachable
+from razorg.hubs.forks import FORKED, after_this_fork
+from razorg.hubs.here import hub_if_any
 from razorg.wire.heads import Buffer, Msg
 
 #: What a call may end with; declared errors may be OSErrors.
@@ -43,6 +45,7 @@ class RoutedCalls:
         self.codec = codec
         #: Set in a forked child: what was under way there is the parent's to go on with.
         self.is_abandoned = False
+        self.travelling: set[RpcFuture[Any] | ClientTask] = set()
         #: Where all calls go, when there is no choice: spares them the question.
         self.only_place: Connections | None = None
         self._hub = get_hub()
@@ -70,6 +73,14 @@ class RoutedCalls:
         self.is_abandoned = True
         for place in self.places():
             place.abandon()
+        if hub_if_any() is not self._hub:  # nobody comes back from the line
+            for channel in list(self._channels.values()):
+                channel.leave_hub()
+                after_this_fork(channel.deliver)
+            while self.travelling:
+                call = self.travelling.pop()
+                error = ConnectionLost(f"connection lost: {FORKED}", sent="maybe")
+                call.settle(error.located(call.method.name, self.address))
 
     def places(self) -> list[Connections]:
         """All connections that it keeps."""

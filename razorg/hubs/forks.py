@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Protocol
@@ -53,11 +54,14 @@ class Inherited(Protocol):
 
 _all: dict[Turn, WeakSet[Inherited]] = {turn: WeakSet() for turn in Turn}
 _counts = {"forks": 0}
-_Calls = list[tuple[Callable[..., Any], tuple[Any, ...]]]
+_Calls = deque[tuple[Callable[..., Any], tuple[Any, ...]]]
 #: While a child is told: what it does after that.
 _later: _Calls | None = None
 
 _start_new_thread = monkey.get_original("_thread", "start_new_thread")
+_sleep = monkey.get_original("time", "sleep")
+#: What takes longer is left alone, and the next begin.
+_LONG_SECONDS = 0.05
 
 
 def tell_of_forks(inherited: Inherited, turn: Turn = Turn.POOLS) -> None:
@@ -71,9 +75,10 @@ def is_being_told() -> bool:
 
 
 def after_this_fork(function: Callable[..., Any], *args: Any) -> None:
-    """For an ``after_fork``: call it when all have been told, in a native thread of its own.
+    """For an ``after_fork``: call it when all have been told, in a native thread.
 
-    It may be the user's, and may wait for what only a thread of the parent would have given.
+    It may be the user's, and may wait for what only a thread of the parent would have given: the
+    others do not wait for that.
     """
     assert _later is not None
     _later.append((function, args))
@@ -87,7 +92,7 @@ def forks() -> int:
 def _in_child() -> None:
     global _later
     _counts["forks"] += 1
-    later: _Calls = []
+    later: _Calls = deque()
     _later = later
     if hub_if_any() is not None:
         gevent.reinit()  # or closing descriptors here would tell the parent's loop
@@ -103,10 +108,24 @@ def _in_child() -> None:
 
 
 def _run(later: _Calls) -> None:
-    for function, args in later:
+    """See to it that they are called: by as many threads as there are some that do not end."""
+    while later:
+        _start_new_thread(_call_in_turn, (later,))
+        left = -1
+        while later and len(later) != left:
+            left = len(later)
+            _sleep(_LONG_SECONDS)
+
+
+def _call_in_turn(later: _Calls) -> None:
+    while True:
+        try:
+            function, args = later.popleft()
+        except IndexError:
+            return
         try:
             function(*args)
-        except Exception:  # the others are for other users
+        except BaseException:  # whatever it is: the others are for other users
             log.exception("%r failed after a fork", function)
 
 

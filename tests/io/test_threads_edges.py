@@ -111,7 +111,7 @@ def test_errors_of_other_threads_make_no_cycles() -> None:
     with ScriptedServer("tcp://127.0.0.1:0") as server, razorg.connect(server.address) as pool:
         def fail() -> None:
             for _ in range(20):
-                with pytest.raises(razorg.CallTimeout):
+                with pytest.raises((razorg.CallTimeout, razorg.Unreachable)):  # it may not even connect
                     pool.call("A.b", timeout=0.001)
 
         gc.collect()

@@ -187,6 +187,30 @@ def test_all_of_a_native_thread_fails_at_once_in_its_child(setting: str, served:
     assert set(service.runs.values()) == {1}, service.runs
 
 
+@pytest.mark.parametrize("form", ["future", "task"])
+def test_what_looks_for_another_address_fails_at_once_in_the_child(form: str, setting: str, served: Any) -> None:
+    service, server = served
+    with gevent.socket.socket() as closes:
+        closes.bind(("127.0.0.1", 0))
+        closes.listen()
+
+        def close_each() -> None:
+            while True:
+                conn, _ = closes.accept()
+                conn.recv(100)
+                conn.close()
+
+        closing = gevent.spawn(close_each)
+        address = f"tcp://127.0.0.1:{closes.getsockname()[1]}"
+        try:
+            with Program(setting, "native_child_loses_traveller", form, server.addresses[0], address) as program:
+                assert program.line() == "open", program.end()
+                service.gate.set()
+                program.succeed()
+        finally:
+            closing.kill()
+
+
 def test_a_ping_fails_at_once_in_the_child(setting: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         with Program(setting, "child_loses_ping", f"tcp://127.0.0.1:{deaf.getsockname()[1]}") as program:

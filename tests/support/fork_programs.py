@@ -16,6 +16,7 @@ if IS_PATCHED:
 
 import atexit  # noqa: E402
 import contextlib  # noqa: E402
+import logging  # noqa: E402
 import multiprocessing  # noqa: E402
 import os  # noqa: E402
 import threading  # noqa: E402
@@ -334,9 +335,10 @@ def child_loses_all(address: str) -> None:
 
 def native_child_loses_all(address: str) -> None:
     """The same for a thread without a hub, at whose fork another one holds a lock of the user's."""
-    pool, ended = razorg.connect(address), dict[str, Any]()
+    pool, ended, parent = razorg.connect(address), dict[str, Any](), os.getpid()
     lock = monkey.get_original("_thread", "allocate_lock")()
     sleep = monkey.get_original("time", "sleep")
+    logging.disable()  # of the callbacks that fail
     is_over: list[bool] = []
 
     def hold() -> None:
@@ -350,30 +352,86 @@ def native_child_loses_all(address: str) -> None:
             assert monotonic() < end, (ended, pool)
             sleep(0.001)
 
+    def never_twice(_: Any) -> None:
+        if os.getpid() != parent:
+            raise SystemExit(3)
+
+    def wait_for_lock(_: Any) -> None:
+        lock.acquire()  # in the child its thread hangs
+        lock.release()
+
+    class NeverRead:
+        """A queue that is full, and nobody reads."""
+
+        def put_nowait(self, task: Any) -> None:
+            if os.getpid() != parent:
+                raise gevent.queue.Full
+
     def run() -> Child:
         wait = pool.client(Fork).wait
+        for number, callback in enumerate((wait_for_lock, never_twice, wait_for_lock)):
+            razorg.submit(wait, 10 + number).add_done_callback(callback)
+        pool.send("Fork.wait", 20, notify=NeverRead())
         future, concurrent = razorg.submit(wait, 1), razorg.submit(wait, 2).as_concurrent()
         razorg.submit(wait, 3).add_done_callback(lambda done: ended.setdefault("callback", outcome(done.get, False)))
-        razorg.submit(wait, 4).add_done_callback(lambda _: lock.acquire() and lock.release())  # its thread hangs
         pool.send("Fork.wait", 5, notify=lambda task: ended.setdefault("task", outcome(task.get)))
-        until_natively(lambda: pool.in_flight == 5)
+        last = razorg.submit(wait, 6)
+        until_natively(lambda: pool.in_flight == 9)
         native_start(hold, ())
         until_natively(lock.locked)
 
         def act() -> None:
-            until_natively(lambda: len(ended) == 2 and concurrent.done(), SOON)
-            errors = [outcome(future.get), concurrent.exception(), ended["callback"], ended["task"]]
+            until_natively(lambda: len(ended) == 2 and concurrent.done() and at_last.done(), SOON)
+            errors = [
+                outcome(future.get), concurrent.exception(), at_last.exception(), ended["callback"], ended["task"],
+            ]
             assert all(isinstance(error, razorg.ConnectionLost) and "forked" in str(error) for error in errors), errors
             assert pool.client(Fork).double(7) == 14 and pool.in_flight == 0
 
+        at_last = last.as_concurrent()  # on its way to the I/O thread when the process forks
         return Child(act, is_native=True)
 
     assert Native(run).get().wait() == 0
-    assert not ended and pool.in_flight == 5
+    assert not ended and pool.in_flight == 9
     is_over.append(True)
     pool.client(Fork).open()
     until(lambda: len(ended) == 2)
     assert ended["callback"] == 3 and ended["task"].decode(int) == 5
+
+
+def native_child_loses_traveller(form: str, address: str, closes: str) -> None:
+    """A future, or a task, of a native thread that waits for room elsewhere: its first address has
+    closed upon it, and the window of the other one is full."""
+    pool, tasks = razorg.connect([address, closes], window=1, max_connections=1), list[Any]()
+    sleep = monkey.get_original("time", "sleep")
+
+    def until_natively(condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
+        end = monotonic() + seconds
+        while not condition():
+            assert monotonic() < end, (tasks, pool)
+            sleep(0.001)
+
+    def run() -> Child:
+        first = pool.submit("Fork.read", 1, idempotent=True)
+        if form == "future":
+            second = pool.submit("Fork.read", 2, idempotent=True)
+            second.add_done_callback(tasks.append)
+        else:
+            pool.send("Fork.read", 2, idempotent=True, notify=tasks.append)
+        until_natively(lambda: "1 queued" in repr(pool))
+
+        def act() -> None:
+            until_natively(lambda: first.done() and tasks, SOON)
+            for ended in (first, tasks[0]):
+                error = outcome(ended.get)
+                assert isinstance(error, razorg.ConnectionLost) and "forked" in str(error), error
+
+        return Child(act, is_native=True)
+
+    assert Native(run).get().wait() == 0
+    assert not tasks
+    tell("open")
+    until(lambda: tasks)
 
 
 def child_loses_ping(address: str) -> None:
