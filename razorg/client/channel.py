@@ -16,6 +16,7 @@ from gevent.queue import Channel as Handover
 from gevent.queue import Full, Queue, SimpleQueue
 
 from razorg.errors import LocalProtocolError
+from razorg.hubs.forks import after_this_fork
 
 log = logging.getLogger("razorg")
 
@@ -52,6 +53,13 @@ class Channels(WeakValueDictionary[int, "Channel"]):
         if channel is None:
             channel = self[id(target)] = Channel(target, release)
         return channel
+
+    def leave_hub(self) -> None:
+        """In a forked child, when their hub stayed with the parent: from now on what waits is
+        handed over by native threads, after the fork."""
+        for channel in list(self.values()):
+            channel.leave_hub()
+            after_this_fork(channel.deliver)
 
 
 class Channel:

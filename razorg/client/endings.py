@@ -27,7 +27,7 @@ from razorg.core.inflight import InFlight
 from razorg.core.method import Method
 from razorg.core.routing import Meter
 from razorg.errors import CallTimeout, ConnectionLost, LocalProtocolError, Sent, Unreachable
-from razorg.hubs.forks import FORKED, Turn, after_this_fork, tell_of_forks
+from razorg.hubs.forks import FORKED, Turn, tell_of_forks
 from razorg.hubs.here import call_soon, hub_if_any, is_destroyed
 from razorg.link.outbox import Outbox
 from razorg.link.reading import FrameReader
@@ -215,10 +215,8 @@ class StreamEndings:
         tasks = [task for task in self._tasks if self._in_flight.pop(task.seq, None)]
         self.lose(FORKED)
         is_here = hub_if_any() is self._hub
-        channels = [] if is_here else list(self._channels.values())
-        for channel in channels:
-            channel.leave_hub()
-            after_this_fork(channel.deliver)
+        if not is_here:
+            self._channels.leave_hub()
         for task in tasks:
             error = self._lost_error("maybe", task.method, FORKED)
             if is_here:

@@ -25,7 +25,7 @@ from razorg.config import ClientConfig
 from razorg.core.method import Method
 from razorg.declared import DeclaredError
 from razorg.errors import CallTimeout, ConnectionLost, RpcError, Unreachable
-from razorg.hubs.forks import FORKED, after_this_fork
+from razorg.hubs.forks import FORKED
 from razorg.hubs.here import hub_if_any
 from razorg.wire.heads import Buffer, Msg
 
@@ -74,9 +74,7 @@ class RoutedCalls:
         for place in self.places():
             place.abandon()
         if hub_if_any() is not self._hub:  # nobody comes back from the line
-            for channel in list(self._channels.values()):
-                channel.leave_hub()
-                after_this_fork(channel.deliver)
+            self._channels.leave_hub()
             while self.travelling:
                 call = self.travelling.pop()
                 error = ConnectionLost(f"connection lost: {FORKED}", sent="maybe")
