@@ -135,14 +135,15 @@ def goes_on(call: Traveller, origin: Origin | Journey, error: Exception) -> bool
 
 def _send_again(call: Traveller, journey: Journey, place: Place) -> None:
     try:
-        since = monotonic()
-        seconds = journey.time_left()
-        stream = place.stream(seconds)
-        if not call.is_finished:  # cancelled meanwhile
-            stream.start(call, journey.msg, journey.blob, seconds, since)
-        journey.router.travelling.discard(call)
+        try:
+            since = monotonic()
+            seconds = journey.time_left()
+            stream = place.stream(seconds)
+            if not call.is_finished:  # cancelled meanwhile
+                stream.start(call, journey.msg, journey.blob, seconds, since)
+        finally:
+            journey.router.travelling.discard(call)
     except Exception as error:  # whatever it is, the call must end, or go on once more
-        journey.router.travelling.discard(call)
         if isinstance(error, RpcError):
             error.located(call.method.name, place.address)
         if not call.is_finished:
