@@ -10,17 +10,16 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import gevent
-from gevent import get_hub, getcurrent, monkey
+from gevent import get_hub, getcurrent
 from gevent.event import Event
 from gevent.queue import Channel as Handover
 from gevent.queue import Full, Queue, SimpleQueue
 
 from razorg.errors import LocalProtocolError
 from razorg.hubs.forks import after_this_fork
+from razorg.hubs.native import sleep
 
 log = logging.getLogger("razorg")
-
-_sleep = monkey.get_original("time", "sleep")
 
 #: A target's failure is its own, also a Timeout: it must not end the greenlet that delivers.
 _FAILURES = (Exception, gevent.Timeout, gevent.GreenletExit)
@@ -132,7 +131,7 @@ class Channel:
             try:
                 if self._hand_over(self._give):
                     return
-                _sleep(pause)
+                sleep(pause)
                 pause = min(2 * pause, _RETRY_MAX_SECONDS)
             except BaseException:  # as that of a SystemExit: the others must not wait for ever
                 log.exception("the notify target %r failed", self._target)

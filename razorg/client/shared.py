@@ -30,8 +30,8 @@ from razorg.errors import CallTimeout, LocalProtocolError
 from razorg.hubs.background import PATIENCE_SECONDS, is_background, run_in_background
 from razorg.hubs.forks import tell_of_forks
 from razorg.hubs.here import call_soon, hub_here, hub_if_any, is_destroyed
+from razorg.hubs.native import allocate_lock
 from razorg.hubs.remote import NotRunning, run_in_hubs
-from razorg.hubs.wake import allocate_lock
 from razorg.wire.heads import Msg
 
 PartT = TypeVar("PartT", bound=RoutedCalls)

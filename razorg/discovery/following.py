@@ -8,7 +8,8 @@ from time import monotonic
 
 from razorg.discovery.node import Answer, Resolver, Snapshot
 from razorg.errors import Unreachable
-from razorg.hubs.wake import Wake, allocate_lock
+from razorg.hubs.native import allocate_lock
+from razorg.hubs.wake import Wake
 
 log = logging.getLogger("razorg")
 

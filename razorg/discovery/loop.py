@@ -12,6 +12,7 @@ from gevent import monkey
 
 from razorg.hubs.background import background_hub
 from razorg.hubs.here import call_soon
+from razorg.hubs.native import start_new_thread
 from razorg.hubs.wake import Wake
 
 log = logging.getLogger("razorg")
@@ -36,7 +37,7 @@ class Loop:
         self.is_closing = False
         if blocks and not monkey.is_module_patched("socket"):
             if monkey.is_module_patched("threading"):  # its threads are greenlets
-                monkey.get_original("_thread", "start_new_thread")(self._main, ())
+                start_new_thread(self._main, ())
             else:
                 threading.Thread(target=self._main, name=name, daemon=True).start()
         else:

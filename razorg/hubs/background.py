@@ -9,16 +9,15 @@ import atexit
 from collections.abc import Callable
 from typing import Any
 
-from gevent import config, get_hub, monkey
+from gevent import config, get_hub
 from gevent.event import Event
 
 from razorg.errors import LocalProtocolError
 from razorg.hubs.forks import tell_of_forks
 from razorg.hubs.here import call_soon, is_destroyed
+from razorg.hubs.native import allocate_lock, start_new_thread
 from razorg.hubs.remote import run_in_hub
-from razorg.hubs.wake import allocate_lock, keep_waiting
-
-_start_new_thread = monkey.get_original("_thread", "start_new_thread")
+from razorg.hubs.wake import keep_waiting
 
 # What these name gevent imports with the first hub of the process.  In one that is patched two
 # threads with their first hubs, as this one's, would wait for each other in the lock of the import.
@@ -41,7 +40,7 @@ class IoThread:
         self._started.acquire()
         self._ended = allocate_lock()
         self._ended.acquire()
-        _start_new_thread(self._main, ())
+        start_new_thread(self._main, ())
         self._started.acquire()
         if self._failure is not None:
             raise self._failure

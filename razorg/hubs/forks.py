@@ -15,9 +15,9 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 import gevent
-from gevent import monkey
 
 from razorg.hubs.here import hub_if_any
+from razorg.hubs.native import sleep, start_new_thread
 
 log = logging.getLogger("razorg")
 
@@ -58,8 +58,6 @@ _Calls = deque[tuple[Callable[..., Any], tuple[Any, ...]]]
 #: While a child is told: what it does after that.
 _later: _Calls | None = None
 
-_start_new_thread = monkey.get_original("_thread", "start_new_thread")
-_sleep = monkey.get_original("time", "sleep")
 #: What takes longer is left alone, and the next begin.
 _LONG_SECONDS = 0.05
 
@@ -104,17 +102,17 @@ def _in_child() -> None:
                 log.exception("%r cannot let go of its parent's", inherited)
     _later = None
     if later:
-        _start_new_thread(_run, (later,))
+        start_new_thread(_run, (later,))
 
 
 def _run(later: _Calls) -> None:
     """See to it that they are called: by as many threads as there are some that do not end."""
     while later:
-        _start_new_thread(_call_in_turn, (later,))
+        start_new_thread(_call_in_turn, (later,))
         left = -1
         while later and len(later) != left:
             left = len(later)
-            _sleep(_LONG_SECONDS)
+            sleep(_LONG_SECONDS)
 
 
 def _call_in_turn(later: _Calls) -> None:

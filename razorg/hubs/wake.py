@@ -6,13 +6,12 @@ import contextlib
 from threading import TIMEOUT_MAX
 from typing import Any
 
-from gevent import getcurrent, monkey
+from gevent import getcurrent
 from gevent.event import Event
 
 from razorg.errors import LocalProtocolError
 from razorg.hubs.here import call_soon, hub_here
-
-allocate_lock = monkey.get_original("_thread", "allocate_lock")
+from razorg.hubs.native import allocate_lock
 
 
 def keep_waiting(hub: Any) -> Any:

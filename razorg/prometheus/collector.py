@@ -13,7 +13,7 @@ from razorg.api.pools import ClientPool, FailoverPool
 from razorg.api.rpcserver import RpcServer
 from razorg.core.counters import Counters, Labels
 from razorg.core.figures import BUCKETS, Figures, Observer, upper_bound
-from razorg.hubs.wake import allocate_lock
+from razorg.hubs.native import allocate_lock
 from razorg.link.ticker import all_tickers
 
 Watched = Union[RpcServer, ClientPool, FailoverPool]

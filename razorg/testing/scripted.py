@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
-from gevent import monkey
 
 from razorg.client.future import RpcFuture, new_future
 from razorg.client.intercepted import ClientCall
@@ -17,8 +16,7 @@ from razorg.core.chain import Proceed
 from razorg.core.method import Method
 from razorg.hubs.background import background_hub
 from razorg.hubs.here import hub_here
-
-_sleep = monkey.get_original("time", "sleep")
+from razorg.hubs.native import sleep
 
 
 class ScriptedFaults:
@@ -83,7 +81,7 @@ class ScriptedFaults:
 
         def step(call: ClientCall, proceed: Proceed) -> Any:
             if hub_here() is None:  # one that is made here would stay behind
-                _sleep(seconds)
+                sleep(seconds)
             else:
                 gevent.sleep(seconds)
             return proceed(call)
