@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import sysconfig
@@ -32,9 +31,9 @@ def watch_blocking(seconds: float = 0.25) -> None:
     Looks each ``seconds`` from the I/O thread, which it starts: for a process of its own, like
     a worker after its fork.  What is blocked for a second or less may go unseen.
     """
+    if seconds is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise TypeError("watch_blocking needs a number of seconds")
     check_timeout(seconds)
-    if not math.isfinite(seconds):
-        raise ValueError(f"seconds is a number of seconds, not {seconds!r}")
     run_in_background(_watch, seconds)
 
 

@@ -37,8 +37,8 @@ def watch(*watched: Watched, registry: Any = None) -> None:
 
     May be called any number of times.  What is watched twice counts once, and is held weakly: of
     what is gone the counters stay as they were; addresses beyond a thousand count together, as
-    ``(others)``.  In a process of several
-    (``PROMETHEUS_MULTIPROC_DIR`` is set) call it after the fork.
+    ``(others)``.  In a process of several (``PROMETHEUS_MULTIPROC_DIR`` is set) call it after the
+    fork.
     """
     for one in watched:
         if not isinstance(one, (RpcServer, ClientPool, FailoverPool)):

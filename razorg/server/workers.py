@@ -52,7 +52,7 @@ class Workers:
         for _ in range(self._idle - self._sessions.qsize() - IDLE_MAX):
             self._sessions.put(None)
 
-    def kill(self, readers: Iterable[gevent.Greenlet[[], None]] = ()) -> None:
+    def kill(self, readers: Iterable[gevent.Greenlet[[], None]]) -> None:
         """End all workers, and the sessions' readers with what these run inline: GreenletExit.
 
         Blocks until they have ended; a handler that will not end is left after a second.
